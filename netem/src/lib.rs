@@ -1,0 +1,1 @@
+//! A seeded network emulator: same seed, same packets, same verdicts.

@@ -1,0 +1,72 @@
+"""Find the verb, run it, turn what goes wrong into a line and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from udpcore._core import __version__
+from udpcore.cli._parser import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, did_you_mean
+
+#: verb -> (module, one line of help). A verb's module is imported only when the verb is asked for.
+VERBS: dict[str, tuple[str, str]] = {
+    "demo": ("udpcore.cli.demo", "send a file three ways through the same bad link"),
+    "dns": ("udpcore.cli.dns", "ask a name server, with dig's words"),
+    "netem": ("udpcore.cli.netem", "the network emulator: relay, bridge"),
+}
+
+
+class Verb(Protocol):
+    """What the module of a verb offers."""
+
+    def main(self, prog: str, argv: list[str]) -> int: ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the ``udpcore`` command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words:
+        print(_overview(), file=sys.stderr)
+        return EXIT_USAGE
+    verb, rest = words[0], words[1:]
+    if verb in ("-h", "--help"):
+        print(_overview())
+        return EXIT_OK
+    if verb in ("-V", "--version"):
+        print(f"udpcore {__version__}")
+        return EXIT_OK
+    if verb not in VERBS:
+        hint = did_you_mean(verb, VERBS)
+        print(f"udpcore: unknown verb {verb!r}{hint}\nTry 'udpcore --help'.", file=sys.stderr)
+        return EXIT_USAGE
+    return _guarded(f"udpcore {verb}", VERBS[verb][0], rest)
+
+
+def netem_main(argv: Sequence[str] | None = None) -> int:
+    """Run the ``netem`` command, the same as ``udpcore netem``."""
+    return _guarded("netem", VERBS["netem"][0], list(sys.argv[1:] if argv is None else argv))
+
+
+def _guarded(prog: str, module: str, argv: list[str]) -> int:
+    try:
+        code = cast(Verb, importlib.import_module(module)).main(prog, argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our standard output went away (`udpcore ... | head`): not our failure.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
+    except (OSError, ValueError) as error:
+        print(f"{prog}: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _overview() -> str:
+    width = max(map(len, VERBS))
+    verbs = "\n".join(f"  {name:<{width}}  {line}" for name, (_, line) in VERBS.items())
+    return f"usage: udpcore VERB [arguments]\n\n{verbs}\n\n'udpcore VERB --help' tells more."

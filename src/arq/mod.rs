@@ -1,0 +1,1 @@
+//! Floor 3: the tutorials' reliability as readable sans-IO machines.

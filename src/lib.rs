@@ -1,0 +1,16 @@
+//! The map of the house: five floors, arrows point down only.
+//!
+//! ```text
+//! wire  <-  { flow, fec }  <-  { arq, transport, dns, apps }  <-  io  <-  python
+//! ```
+//!
+//! Below `io` nobody reads a clock, a socket, a thread or a global random generator: time is
+//! passed in, randomness is seeded and passed in. `tests/tidy.rs` keeps these walls.
+
+pub mod arq;
+pub mod dns;
+pub mod io;
+pub mod wire;
+
+#[cfg(feature = "python")]
+mod python;

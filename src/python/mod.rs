@@ -1,0 +1,13 @@
+//! Floor 5: the Python bindings, thin: convert, release the GIL, convert, map the error.
+//!
+//! Rules of this floor: no protocol logic, no `if` about a wire format; one file per Python
+//! class family; this module is the table of contents of `udpcore._core`.
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    #[allow(non_upper_case_globals)]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
