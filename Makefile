@@ -1,0 +1,28 @@
+# Everything a checkout can do. Needs Rust, Python >= 3.11 and make; the rest it installs itself:
+# Debian packages as root (it names them otherwise), Python packages into .venv.
+
+PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3))
+HOUSE := $(PYTHON) tests/tools/house.py
+
+.PHONY: help setup demo test lint wheel clean
+
+help: ## say what each command does
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what is missing: Debian packages, the virtual environment
+	@$(HOUSE) setup
+
+demo: ## the main job: a file three ways through a bad link, then names (FILE=path, SEED=number)
+	@$(HOUSE) demo $(if $(FILE),--file "$(FILE)") $(if $(SEED),--seed "$(SEED)")
+
+test: ## all tests: formats, lints, cargo, the wheel, pytest
+	@$(HOUSE) test
+
+lint: ## only the formats, lints and types
+	@$(HOUSE) lint
+
+wheel: ## build the wheel into dist/
+	@$(HOUSE) wheel
+
+clean: ## remove what was built
+	rm -rf target dist .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
