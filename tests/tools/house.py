@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import nsd
 import system
 from steps import Step, StepFailedError, run_steps
 
@@ -25,6 +26,7 @@ ENVIRONMENT = os.environ | {
     "PYO3_PYTHON": str(BIN / "python"),
     "VIRTUAL_ENV": str(ROOT / ".venv"),
 }
+DEMO_NAMES = 40
 CARGO_FLAGS = ["--workspace", "--all-targets", "--locked"]
 
 
@@ -72,11 +74,17 @@ def demo_steps(options: argparse.Namespace) -> list[Step]:
 
 
 def run_demo(options: argparse.Namespace) -> None:
-    """Send the file, by default the wheel just built, through the bad link."""
+    """Send the file, by default the wheel just built, through the bad link; then ask for names."""
     words = [str(BIN / "udpcore"), "demo", options.file or str(newest_wheel())]
     if options.seed is not None:
         words += ["--seed", options.seed]
-    call(words)
+    hosts = [f"host-{number:02}" for number in range(1, DEMO_NAMES + 1)]
+    zone = "\n".join(f"{host} IN A 192.0.2.{number}" for number, host in enumerate(hosts, 1))
+    with tempfile.TemporaryDirectory() as scratch, nsd.start_nsd(zone, "demo.test") as server:
+        names = Path(scratch) / "names.txt"
+        names.write_text("\n".join(f"{host}.demo.test" for host in hosts))
+        host, port = server.address
+        call([*words, "--name-server", f"{host}:{port}", "--names", names])
 
 
 def call(words: Sequence[str | Path], directory: Path = ROOT, **variables: str) -> None:
