@@ -1,0 +1,6 @@
+"""What all areas share: the tools of tests/tools are importable."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
