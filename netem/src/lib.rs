@@ -1,1 +1,36 @@
 //! A seeded network emulator: same seed, same packets, same verdicts.
+//!
+//! ```text
+//! units, packet, random        words: a time, a probability, a direction, a draw
+//! impair/*                     one impairment, one file: loss, duplicate, delay, reorder
+//! link                         one direction: the ordered pipeline, sans-IO, verdict + reason
+//! sim | relay | bridge         the drivers of that pipeline: virtual time, UDP, packets
+//! cli                          the command line around the drivers
+//! ```
+//!
+//! Rules of this crate: it knows nothing of `udpcore`; outside the drivers nobody reads a clock,
+//! opens a socket or starts a thread; every random draw is a pure function of the seed and of
+//! what is drawn for ([`random`]); no float takes part in a decision; every drop has a reason.
+
+pub mod impair;
+pub mod link;
+pub mod log;
+pub mod packet;
+pub mod random;
+pub mod sim;
+pub mod stats;
+pub mod units;
+pub mod verdict;
+
+mod flows;
+mod held;
+mod queue;
+
+pub use flows::FLOWS_MAX;
+pub use link::{Link, LinkConfig};
+pub use packet::{Direction, FlowOrdinal, Packet, PacketOrdinal};
+pub use random::Seed;
+pub use sim::{Arrival, Simulator};
+pub use stats::LinkStats;
+pub use units::{Nanos, Probability, UnitError};
+pub use verdict::{DropReason, Effects, Verdict};

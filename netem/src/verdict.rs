@@ -1,0 +1,125 @@
+//! What happened to a packet, and why.
+
+use std::fmt;
+
+use crate::packet::PacketOrdinal;
+use crate::units::Nanos;
+
+/// Why a packet was dropped. Every drop has exactly one reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum DropReason {
+    /// The loss model chose it.
+    Loss,
+    /// The link already holds as many packets as its limit allows.
+    QueueFull,
+    /// The link follows as many flows as it can.
+    FlowsFull,
+    /// The driver could not send it: the peer is not there (ECONNREFUSED).
+    Refused,
+    /// The driver could not send it: any other error of the operating system.
+    SendFailed,
+    /// The driver was closed while the packet was on its way.
+    Closed,
+}
+
+impl DropReason {
+    /// All reasons, in the order statistics list them.
+    pub const ALL: [Self; 6] = [
+        Self::Loss,
+        Self::QueueFull,
+        Self::FlowsFull,
+        Self::Refused,
+        Self::SendFailed,
+        Self::Closed,
+    ];
+
+    /// The word for it in logs and statistics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loss => "loss",
+            Self::QueueFull => "queue-full",
+            Self::FlowsFull => "flows-full",
+            Self::Refused => "refused",
+            Self::SendFailed => "send-failed",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for DropReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What else was done to a packet: a small set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Effects(u16);
+
+impl Effects {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// A second copy was made.
+    pub const DUPLICATE: Self = Self(1);
+    /// A second copy was made and dropped at once, because the queue was full.
+    pub const DUPLICATE_DROPPED: Self = Self(1 << 1);
+    /// It was held back, so that later packets overtake it.
+    pub const REORDER: Self = Self(1 << 2);
+
+    const WORDS: [(Self, &'static str); 3] = [
+        (Self::DUPLICATE, "duplicate"),
+        (Self::DUPLICATE_DROPPED, "duplicate-queue-full"),
+        (Self::REORDER, "reorder"),
+    ];
+
+    /// Whether all of `other` is in this set.
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// This set with `other` added.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// Whether the set is empty.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// The words of the set joined by `+`, or `-` when it is empty.
+impl fmt::Display for Effects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        for (effect, word) in Self::WORDS {
+            if self.contains(effect) {
+                write!(f, "{separator}{word}")?;
+                separator = "+";
+            }
+        }
+        if separator.is_empty() { f.write_str("-") } else { Ok(()) }
+    }
+}
+
+/// What the pipeline decided about one packet when it came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// The packet's place in its flow.
+    pub ordinal: PacketOrdinal,
+    /// Why it was dropped, or `None`: it will come out.
+    pub dropped: Option<DropReason>,
+    /// What was done to it.
+    pub effects: Effects,
+    /// The delay drawn for it; waiting behind other packets comes on top.
+    pub delay: Nanos,
+}
+
+impl Verdict {
+    /// Whether the packet will come out.
+    pub const fn is_delivered(&self) -> bool {
+        self.dropped.is_none()
+    }
+}
