@@ -17,15 +17,18 @@ pub mod link;
 pub mod log;
 pub mod packet;
 pub mod random;
+pub mod relay;
 pub mod sim;
 pub mod stats;
 pub mod units;
 pub mod verdict;
 
+mod clock;
 mod flows;
 mod held;
 mod queue;
 
+pub use clock::fresh_seed;
 pub use flows::FLOWS_MAX;
 pub use link::{Link, LinkConfig};
 pub use packet::{Direction, FlowOrdinal, Packet, PacketOrdinal};

@@ -184,6 +184,12 @@ impl<P> Link<P> {
         self.stats.revoke_delivery(size_bytes, reason);
     }
 
+    /// Counts a packet that came in but can belong to no flow: dropped, for `reason`.
+    pub fn refuse(&mut self, size_bytes: u32, reason: DropReason) {
+        self.stats.count_received(size_bytes);
+        self.stats.count_drop(reason);
+    }
+
     /// Drops everything that is on its way, for `reason`; the statistics stay balanced.
     pub fn drop_queued(&mut self, reason: DropReason) {
         while let Some(packet) = self.poll(Nanos::MAX) {

@@ -17,6 +17,8 @@ pub enum DropReason {
     FlowsFull,
     /// The driver could not send it: the peer is not there (ECONNREFUSED).
     Refused,
+    /// The driver could not send it: the system's send buffer is full.
+    SendBufferFull,
     /// The driver could not send it: any other error of the operating system.
     SendFailed,
     /// The driver was closed while the packet was on its way.
@@ -25,11 +27,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order statistics list them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Loss,
         Self::QueueFull,
         Self::FlowsFull,
         Self::Refused,
+        Self::SendBufferFull,
         Self::SendFailed,
         Self::Closed,
     ];
@@ -41,6 +44,7 @@ impl DropReason {
             Self::QueueFull => "queue-full",
             Self::FlowsFull => "flows-full",
             Self::Refused => "refused",
+            Self::SendBufferFull => "send-buffer-full",
             Self::SendFailed => "send-failed",
             Self::Closed => "closed",
         }

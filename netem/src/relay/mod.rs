@@ -1,0 +1,224 @@
+//! A UDP relay: clients talk to it, it talks to the upstream, and the network between is bad.
+//!
+//! Each client gets an upstream socket of its own, so the server sees distinct peers. Clients are
+//! numbered by first arrival: that is their flow. The engine runs on its own thread; everything
+//! here may be called from any thread.
+//!
+//! Rules of this folder: no datagram is lost without being counted by reason; the upstream may be
+//! down, come and go; no datagram leaves before its time.
+
+mod clients;
+mod engine;
+mod error;
+mod socket;
+mod stats;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use mio::Waker;
+
+use crate::clock::fresh_seed;
+use crate::link::LinkConfig;
+use crate::log::{LOG_PACKETS_DEFAULT, write_log};
+use crate::packet::Direction;
+use crate::random::Seed;
+use crate::units::Nanos;
+
+use engine::Engine;
+
+pub use error::RelayError;
+pub use socket::resolve;
+pub use stats::RelayStats;
+
+/// How many clients a relay serves at once unless said otherwise.
+pub const CLIENTS_MAX_DEFAULT: usize = 16_384;
+/// A client that is silent for so long is forgotten unless said otherwise. RFC 4787, section
+/// 4.3: a NAT must not forget a UDP mapping within two minutes.
+pub const IDLE_DEFAULT: Nanos = Nanos::from_secs(120);
+
+/// What a relay does, and where.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// Where clients send to; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The server.
+    pub upstream: SocketAddr,
+    /// Client to server.
+    pub up: LinkConfig,
+    /// Server to client.
+    pub down: LinkConfig,
+    /// The seed of all decisions; `None` takes a fresh one.
+    pub seed: Option<Seed>,
+    /// A datagram of one client more is dropped as `flows-full`.
+    pub clients_max: usize,
+    /// A client that is silent for so long is forgotten.
+    pub idle: Nanos,
+    /// How many packets a direction the decision log keeps.
+    pub log_packets_max: usize,
+}
+
+impl RelayConfig {
+    /// A relay that does nothing to the datagrams.
+    pub fn new(listen: SocketAddr, upstream: SocketAddr) -> Self {
+        Self {
+            listen,
+            upstream,
+            up: LinkConfig::default(),
+            down: LinkConfig::default(),
+            seed: None,
+            clients_max: CLIENTS_MAX_DEFAULT,
+            idle: IDLE_DEFAULT,
+            log_packets_max: LOG_PACKETS_DEFAULT,
+        }
+    }
+}
+
+/// What the engine and the handle share.
+#[derive(Debug)]
+struct Shared {
+    core: Mutex<clients::Core>,
+    /// How many callers wait for the core: the engine lets them go first.
+    waiting: AtomicUsize,
+    closing: AtomicBool,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, clients::Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with_core<T>(&self, work: impl FnOnce(&mut clients::Core) -> T) -> T {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        let result = work(&mut self.lock());
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        result
+    }
+}
+
+/// A running relay; dropping it closes it.
+///
+/// ```
+/// use std::net::UdpSocket;
+/// use netem::relay::{Relay, RelayConfig};
+///
+/// let server = UdpSocket::bind("127.0.0.1:0")?;
+/// let config = RelayConfig::new("127.0.0.1:0".parse()?, server.local_addr()?);
+/// let relay = Relay::start(config)?;
+///
+/// let client = UdpSocket::bind("127.0.0.1:0")?;
+/// client.send_to(b"hello", relay.address())?;
+/// let mut buffer = [0; 16];
+/// let (size, _) = server.recv_from(&mut buffer)?;
+/// assert_eq!(&buffer[..size], b"hello");
+/// assert_eq!(relay.close().up.delivered, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Relay {
+    address: SocketAddr,
+    upstream: SocketAddr,
+    seed: Seed,
+    shared: Arc<Shared>,
+    waker: Waker,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Relay {
+    /// Opens the sockets and starts the engine.
+    ///
+    /// # Errors
+    /// [`RelayError`]: the listening address cannot be bound, the upstream cannot be reached from
+    /// this machine at all, or the system has no resources left.
+    pub fn start(config: RelayConfig) -> Result<Self, RelayError> {
+        let seed = config.seed.unwrap_or_else(fresh_seed);
+        let listener = socket::listen(config.listen)?;
+        let address = listener.local_addr().map_err(RelayError::System)?;
+        if address == config.upstream {
+            return Err(RelayError::Loop { address });
+        }
+        // Fails now, with a reason, rather than for every client.
+        socket::connect(config.upstream)?;
+        let upstream = config.upstream;
+        let shared = Arc::new(Shared {
+            core: Mutex::new(clients::Core::new(&config, seed)),
+            waiting: AtomicUsize::new(0),
+            closing: AtomicBool::new(false),
+        });
+        let (engine, waker) =
+            Engine::new(listener, Arc::clone(&shared)).map_err(RelayError::System)?;
+        let thread = std::thread::Builder::new()
+            .name("netem-relay".to_owned())
+            .spawn(move || engine.run())
+            .map_err(RelayError::System)?;
+        Ok(Self { address, upstream, seed, shared, waker, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Where clients send to.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The server.
+    pub const fn upstream(&self) -> SocketAddr {
+        self.upstream
+    }
+
+    /// The seed of all decisions.
+    pub const fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// The counters so far.
+    pub fn stats(&self) -> RelayStats {
+        self.shared.with_core(|core| core.stats())
+    }
+
+    /// What happens in one direction now.
+    pub fn config(&self, direction: Direction) -> LinkConfig {
+        self.shared.with_core(|core| core.link(direction).config().clone())
+    }
+
+    /// Changes what happens to datagrams from now on; those on their way keep their time.
+    pub fn set_config(&self, direction: Direction, config: LinkConfig) {
+        self.shared.with_core(|core| core.link(direction).set_config(config));
+    }
+
+    /// The decision log so far, see [`crate::log`].
+    pub fn log_text(&self) -> String {
+        let (up, down) = self.shared.with_core(|core| {
+            (core.link(Direction::Up).log().clone(), core.link(Direction::Down).log().clone())
+        });
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write_log(&mut text, self.seed, &up, &down);
+        text
+    }
+
+    /// Stops the engine and returns the final counters. What was still on its way is counted as
+    /// dropped, `closed`. Closing twice is harmless.
+    pub fn close(&self) -> RelayStats {
+        self.shared.closing.store(true, Ordering::Release);
+        // A waker that fails leaves the engine to its next event.
+        let _ = self.waker.wake();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic of the engine has been reported on standard error already.
+            let _ = thread.join();
+        }
+        self.stats()
+    }
+
+    /// Whether the relay has been closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closing.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
