@@ -1,0 +1,92 @@
+//! The command line: one definition, two doors.
+//!
+//! The cargo binary and the Python console script both call [`main`]; they differ only in how
+//! they learn of Ctrl-C. Results go to standard output, words for people to standard error; exit
+//! codes: 0 ok, 1 the work could not be done, 2 usage, 130 Ctrl-C.
+
+mod endpoint;
+mod options;
+mod relay;
+mod report;
+pub mod signals;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::{ArgMatches, Command};
+
+/// All went well.
+pub const EXIT_OK: i32 = 0;
+/// The work could not be done.
+pub const EXIT_FAILED: i32 = 1;
+/// The command line is wrong.
+pub const EXIT_USAGE: i32 = 2;
+/// Ctrl-C.
+pub const EXIT_INTERRUPTED: i32 = 130;
+
+/// Whether to stop now; asked at least every 50 ms.
+pub type Interrupted<'a> = &'a mut dyn FnMut() -> bool;
+
+/// Why a command ended without doing its work.
+#[derive(Debug)]
+enum Failure {
+    /// The command line is wrong; clap knows how to say it.
+    Usage(Box<clap::Error>),
+    /// The command line is right, the world is not.
+    Work(String),
+}
+
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        Self::Usage(Box::new(error))
+    }
+}
+
+/// Runs the command `words` (without the program's name) and returns its exit code.
+///
+/// `prog` is how the program was called, for the messages: `netem`, or `udpcore netem`.
+pub fn main(prog: &str, words: Vec<OsString>, interrupted: Interrupted<'_>) -> i32 {
+    let mut command = command().bin_name(prog.to_owned()).display_name(prog.to_owned());
+    let words = std::iter::once(OsString::from(prog)).chain(words);
+    let result = command
+        .try_get_matches_from_mut(words)
+        .map_err(Failure::from)
+        .and_then(|matches| run(&mut command, &matches, interrupted));
+    match result {
+        Ok(code) => code,
+        Err(Failure::Usage(error)) => {
+            // --help and --version come here too, for standard output and with code 0.
+            let _ = error.print();
+            error.exit_code()
+        }
+        Err(Failure::Work(message)) => {
+            let _ = writeln!(io::stderr(), "{prog}: {message}");
+            EXIT_FAILED
+        }
+    }
+}
+
+fn command() -> Command {
+    Command::new("netem")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A network that misbehaves on command: seeded, unprivileged, repeatable")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommand(relay::command())
+}
+
+fn run(
+    command: &mut Command,
+    matches: &ArgMatches,
+    interrupted: Interrupted<'_>,
+) -> Result<i32, Failure> {
+    match matches.subcommand() {
+        Some((name, matches)) => {
+            // Errors found later name the verb as clap's own do.
+            let verb = command.find_subcommand_mut(name).expect("clap found it");
+            relay::run(verb, matches, interrupted)
+        }
+        None => Ok(EXIT_USAGE),
+    }
+}

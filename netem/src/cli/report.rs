@@ -1,0 +1,109 @@
+//! What a run did: a live line, a table for people, JSON for programs.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use crate::random::Seed;
+use crate::stats::LinkStats;
+use crate::verdict::DropReason;
+
+/// Everything a summary says.
+pub(super) struct Summary<'a> {
+    /// What ran, in one line.
+    pub(super) title: &'a str,
+    pub(super) seed: Seed,
+    pub(super) elapsed: Duration,
+    pub(super) up: &'a LinkStats,
+    pub(super) down: &'a LinkStats,
+    /// Counters of the driver itself.
+    pub(super) extra: &'a [(&'static str, u64)],
+}
+
+/// Prints the summary to standard output.
+pub(super) fn print(summary: &Summary<'_>, as_json: bool) -> io::Result<()> {
+    let text = if as_json { json(summary) } else { table(summary) };
+    io::stdout().write_all(text.as_bytes())?;
+    io::stdout().flush()
+}
+
+/// Both directions in one line.
+pub(super) fn live_line(up: &LinkStats, down: &LinkStats, extra: (&str, u64)) -> String {
+    let side = |stats: &LinkStats| {
+        let (dropped, queued) = (stats.dropped_total(), stats.queued);
+        format!(
+            "{} in, {} out, {dropped} dropped, {queued} queued",
+            stats.received, stats.delivered
+        )
+    };
+    format!("up {} | down {} | {} {}", side(up), side(down), extra.1, extra.0)
+}
+
+/// The counters of a direction by name, in the order they balance.
+fn counters(stats: &LinkStats) -> Vec<(String, u64)> {
+    let mut counters = vec![
+        ("received".to_owned(), stats.received),
+        ("duplicated".to_owned(), stats.duplicated),
+        ("reordered".to_owned(), stats.reordered),
+        ("delivered".to_owned(), stats.delivered),
+    ];
+    for (reason, count) in stats.dropped_by_reason() {
+        if count > 0 || reason == DropReason::Loss {
+            counters.push((format!("dropped: {reason}"), count));
+        }
+    }
+    counters.push(("received bytes".to_owned(), stats.received_bytes));
+    counters.push(("delivered bytes".to_owned(), stats.delivered_bytes));
+    counters
+}
+
+fn table(summary: &Summary<'_>) -> String {
+    let (up, down) = (counters(summary.up), counters(summary.down));
+    let mut names: Vec<&str> = up.iter().map(|(name, _)| name.as_str()).collect();
+    for (place, (name, _)) in down.iter().enumerate() {
+        if !names.contains(&name.as_str()) {
+            names.insert(place.min(names.len()), name);
+        }
+    }
+    let value = |counters: &[(String, u64)], name: &str| {
+        counters.iter().find(|(other, _)| other == name).map_or(0, |&(_, value)| value)
+    };
+    let mut text = format!("{}, {:.1} s\n", summary.title, summary.elapsed.as_secs_f64());
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "{:<26}{:>14}{:>14}", "", "up", "down");
+    for name in names {
+        let _ = writeln!(text, "{name:<26}{:>14}{:>14}", value(&up, name), value(&down, name));
+    }
+    for (name, value) in summary.extra {
+        let _ = writeln!(text, "{name:<26}{value:>14}");
+    }
+    text
+}
+
+fn json(summary: &Summary<'_>) -> String {
+    let side = |stats: &LinkStats| {
+        let dropped: Vec<String> = stats
+            .dropped_by_reason()
+            .map(|(reason, count)| format!("\"{reason}\": {count}"))
+            .collect();
+        format!(
+            "{{\"received\": {}, \"received_bytes\": {}, \"duplicated\": {}, \"reordered\": {}, \
+             \"delivered\": {}, \"delivered_bytes\": {}, \"dropped\": {{{}}}, \"queued\": {}}}",
+            stats.received,
+            stats.received_bytes,
+            stats.duplicated,
+            stats.reordered,
+            stats.delivered,
+            stats.delivered_bytes,
+            dropped.join(", "),
+            stats.queued,
+        )
+    };
+    let mut text = format!("{{\"seed\": {}", summary.seed);
+    let _ = write!(text, ", \"elapsed_s\": {:.6}", summary.elapsed.as_secs_f64());
+    for (name, value) in summary.extra {
+        let _ = write!(text, ", \"{}\": {value}", name.replace(' ', "_"));
+    }
+    let _ = writeln!(text, ", \"up\": {}, \"down\": {}}}", side(summary.up), side(summary.down));
+    text
+}
