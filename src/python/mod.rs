@@ -3,10 +3,14 @@
 //! Rules of this floor: no protocol logic, no `if` about a wire format; one file per Python
 //! class family; this module is the table of contents of `udpcore._core`.
 
+mod netem;
+
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
