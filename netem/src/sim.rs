@@ -35,7 +35,8 @@ pub struct Arrival<P> {
 /// use netem::{Direction, FlowOrdinal, LinkConfig, Nanos, Seed, Simulator};
 ///
 /// // Stop and wait over a network that loses every third packet: send again after 100 ms.
-/// let lossy = LinkConfig { loss: "30%".parse()?, delay: "20ms".parse()?, ..LinkConfig::default() };
+/// let loss = "30%".parse()?;
+/// let lossy = LinkConfig { loss, delay: "20ms".parse()?, ..LinkConfig::default() };
 /// let mut sim = Simulator::new(Seed(7), lossy.clone(), lossy);
 /// let flow = FlowOrdinal(0);
 /// for number in 0u8..10 {

@@ -107,7 +107,7 @@ fn echo_run(seed: u64) -> (String, RelayStats) {
     };
     config.down = config.up.clone();
     let relay = Relay::start(config).unwrap();
-    // Echoes until it is told to stop by an empty datagram, so that no buffer of the system fills.
+    // Echoes until it is told to stop by an empty datagram.
     let address = server.local_addr().unwrap();
     let echo = std::thread::spawn(move || {
         loop {
@@ -124,15 +124,14 @@ fn echo_run(seed: u64) -> (String, RelayStats) {
             client.send_to(&number.to_be_bytes(), relay.address()).unwrap();
         }
         if number % 20 == 19 {
+            // Quiet before more is sent, so that no buffer of the system overflows.
             let sent = u64::from(number + 1) * 2;
-            wait_until(&relay, |stats| stats.up.received == sent);
+            wait_until(&relay, |stats| {
+                let answered = stats.down.received == stats.up.delivered;
+                stats.up.received == sent && stats.up.queued + stats.down.queued == 0 && answered
+            });
         }
     }
-    let quiet = |stats: &RelayStats| {
-        let answered = stats.down.received == stats.up.delivered;
-        stats.up.received == 2000 && stats.up.queued + stats.down.queued == 0 && answered
-    };
-    wait_until(&relay, quiet);
     let stats = relay.close();
     clients[0].send_to(&[], address).unwrap();
     echo.join().unwrap();

@@ -246,7 +246,11 @@ proptest! {
 
     /// Every packet is accounted for at every step, and all come out in the end.
     #[test]
-    fn statistics_balance(config in any_config(), seed: u64, gaps in prop::collection::vec((0u64..500, 0u32..4), 0..300)) {
+    fn statistics_balance(
+        config in any_config(),
+        seed: u64,
+        gaps in prop::collection::vec((0u64..500, 0u32..4), 0..300),
+    ) {
         let mut link = link(config, seed);
         let (mut now, mut out) = (Nanos::ZERO, Vec::new());
         for (number, (gap, flow)) in gaps.into_iter().enumerate() {
@@ -265,7 +269,8 @@ proptest! {
     /// Without reorder and duplicate each flow comes out in order, whatever the jitter.
     #[test]
     fn order_is_kept_unless_reorder_is_asked_for(config in any_config(), seed: u64) {
-        let config = LinkConfig { reorder: Reorder::default(), duplicate: Duplicate::default(), ..config };
+        let (reorder, duplicate) = (Reorder::default(), Duplicate::default());
+        let config = LinkConfig { reorder, duplicate, ..config };
         let mut link = link(config, seed);
         let mut out = Vec::new();
         for number in 0..300u64 {
@@ -293,7 +298,10 @@ proptest! {
 
     /// A flow's decisions do not depend on the other flows.
     #[test]
-    fn flows_do_not_disturb_each_other(seed: u64, others in prop::collection::vec(1u32..5, 0..200)) {
+    fn flows_do_not_disturb_each_other(
+        seed: u64,
+        others in prop::collection::vec(1u32..5, 0..200),
+    ) {
         let config = config("20%", "10%", "5ms 5ms", "10%");
         let mut alone = link(config.clone(), seed);
         let mut crowd = link(config, seed);
