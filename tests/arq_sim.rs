@@ -54,7 +54,7 @@ fn ten_thousand_messages_arrive_exactly_once() {
         let outcome = run(plan(seed, 10_000, 20));
         // 36 % of the tries fail: all 21 of them once in 10^9 messages.
         assert_eq!((outcome.acked, outcome.failed, outcome.delivered), (10_000, 0, 10_000));
-        assert!(outcome.duplicates > 1_000 && outcome.retransmitted > 3_000, "{outcome:?}");
+        assert!(outcome.duplicates > 1_000 && outcome.retransmissions > 3_000, "{outcome:?}");
     });
 }
 
@@ -89,7 +89,7 @@ fn fifty_peers_with_the_same_numbers_do_not_mix() {
 fn a_dead_network_fails_everything_in_time() {
     let link = LinkConfig { loss: "100%".parse().unwrap(), ..bad_link() };
     let outcome = run(Plan { link, ..plan(7, 3_000, 3) });
-    assert_eq!((outcome.failed, outcome.delivered, outcome.retransmitted), (3_000, 0, 9_000));
+    assert_eq!((outcome.failed, outcome.delivered, outcome.retransmissions), (3_000, 0, 9_000));
     // Three windows of 1,024 messages, four seconds each.
     assert_eq!(outcome.virtual_time, Duration::from_secs(12));
 }
@@ -98,7 +98,7 @@ fn a_dead_network_fails_everything_in_time() {
 fn a_clean_network_needs_no_repetition() {
     let link = LinkConfig { delay: "20ms".parse().unwrap(), ..LinkConfig::default() };
     let outcome = run(Plan { link, ..plan(7, 10_000, 3) });
-    assert_eq!((outcome.acked, outcome.retransmitted, outcome.duplicates), (10_000, 0, 0));
+    assert_eq!((outcome.acked, outcome.retransmissions, outcome.duplicates), (10_000, 0, 0));
 }
 
 #[test]

@@ -12,12 +12,13 @@ use crate::arq::ack_receiver::{AckReceiver, MAX_QUEUED, Received, Taken};
 use crate::arq::ack_sender::{
     AckOutcome, AckSender, Due, FailReason, Failure, MAX_PENDING, Pending, SendError, Status,
 };
+use crate::arq::event::Event;
 use crate::arq::send_policy::SendPolicy;
 use crate::arq::stats::AckStats;
 use crate::flow::dedup::Limits;
 use crate::flow::time::Micros;
 use crate::wire::ack::{AckDatagram, HEADER_LEN, compose_ack};
-use crate::wire::error::{WireError, WireFault};
+use crate::wire::error::WireFault;
 use crate::wire::serial::Serial;
 
 /// ACKs that may wait to be transmitted; a driver that polls after each batch never gets there.
@@ -79,25 +80,6 @@ impl Contents {
             Self::Ack(datagram) => datagram,
         }
     }
-}
-
-/// Something worth telling.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// A message was accepted and sent.
-    Sent(Serial, SocketAddr),
-    /// A message was repeated; the count includes this time.
-    Retransmitted(Serial, SocketAddr, u32),
-    /// A message was acknowledged; with the round-trip time when unambiguous.
-    Acked(Serial, SocketAddr, Option<Duration>),
-    /// A message was given up.
-    Failed(Serial, Failure),
-    /// A DATA datagram arrived.
-    Data(Serial, SocketAddr, Taken),
-    /// An ACK arrived that settles nothing.
-    StrayAck(Serial, SocketAddr, AckOutcome),
-    /// A datagram that does not follow the format arrived.
-    Malformed(SocketAddr, WireError),
 }
 
 /// One endpoint: sends and receives messages with acknowledgement.
@@ -221,7 +203,7 @@ impl AckEndpoint {
         while let Some(due) = self.sender.handle_timeout(now) {
             match due {
                 Due::Retransmit(seq, to, retries, datagram) => {
-                    self.stats.retransmitted += 1;
+                    self.stats.retransmissions += 1;
                     self.transmits.push_back(Transmit { to, contents: Contents::Data(datagram) });
                     self.tell(Event::Retransmitted(seq, to, retries));
                 }

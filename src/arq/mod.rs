@@ -14,6 +14,7 @@
 pub mod ack;
 pub mod ack_receiver;
 pub mod ack_sender;
+pub mod event;
 pub mod rtt;
 pub mod send_policy;
 pub mod sequence;

@@ -8,7 +8,7 @@ pub struct AckStats {
     /// Messages accepted for sending.
     pub sent: u64,
     /// Repetitions of messages.
-    pub retransmitted: u64,
+    pub retransmissions: u64,
     /// Messages acknowledged.
     pub acked: u64,
     /// Messages given up.
@@ -57,7 +57,7 @@ impl AckStats {
     pub fn named(&self) -> [(&'static str, u64); 16] {
         [
             ("sent", self.sent),
-            ("retransmitted", self.retransmitted),
+            ("retransmissions", self.retransmissions),
             ("acked", self.acked),
             ("failed", self.failed),
             ("received", self.received),

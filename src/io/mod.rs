@@ -1,1 +1,6 @@
 //! Floor 4: the only place with sockets, threads and a clock.
+
+pub mod ack_endpoint;
+mod ack_inbox;
+mod ack_thread;
+mod wake;

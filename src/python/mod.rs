@@ -7,6 +7,10 @@ mod netem;
 
 use pyo3::prelude::*;
 
+mod peer_address;
+mod reliable;
+mod wait;
+
 #[pymodule]
 mod _core {
     #[pymodule_export]
@@ -14,4 +18,7 @@ mod _core {
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use super::reliable::{AckEndpoint, SequenceDetector, compose_sequence};
 }

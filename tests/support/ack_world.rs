@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
     /// Duplicates the server recognised.
     pub(crate) duplicates: u64,
     /// Repetitions the clients sent.
-    pub(crate) retransmitted: u64,
+    pub(crate) retransmissions: u64,
     /// How long it took.
     pub(crate) virtual_time: Duration,
     /// The network's decisions, as text.
@@ -159,7 +159,7 @@ impl World {
         for direction in Direction::BOTH {
             assert!(self.sim.stats(direction).is_balanced());
         }
-        let (mut acked, mut failed, mut retransmitted) = (0, 0, 0);
+        let (mut acked, mut failed, mut retransmissions) = (0, 0, 0);
         for (n, client) in self.clients.iter().enumerate() {
             let stats = client.stats();
             assert!(client.is_idle(), "client {n} has unsettled messages");
@@ -179,7 +179,7 @@ impl World {
             }
             acked += stats.acked;
             failed += stats.failed;
-            retransmitted += stats.retransmitted;
+            retransmissions += stats.retransmissions;
         }
         let server = self.server.stats();
         assert_eq!((server.restarted, server.queue_full, server.malformed()), (0, 0, 0));
@@ -188,7 +188,7 @@ impl World {
             failed,
             delivered: server.received,
             duplicates: server.duplicates,
-            retransmitted,
+            retransmissions,
             virtual_time: self.sim.now().to_duration(),
             log: self.sim.log_text(),
         }

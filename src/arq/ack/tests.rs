@@ -77,7 +77,7 @@ fn a_lost_ack_costs_a_repetition_but_no_second_delivery() {
     assert_eq!(b.receive().unwrap().payload, b"once");
     assert_eq!(b.receive(), None);
     assert_eq!((b.stats().received, b.stats().duplicates, b.stats().acks_sent), (1, 2, 3));
-    assert_eq!((a.stats().retransmitted, a.stats().acked), (2, 1));
+    assert_eq!((a.stats().retransmissions, a.stats().acked), (2, 1));
     // Karn: the message was repeated, its round trip says nothing.
     assert_eq!(a.srtt(&addr(2)), None);
 }
