@@ -224,6 +224,11 @@ impl AckEndpoint {
     /// Waits until the message `seq` is settled; its status then, or after `timeout`.
     pub fn wait(&self, seq: Serial, timeout: Duration) -> Status {
         self.wait_settled_until(timeout, |state| state.machine.status(seq) != Status::Pending);
+        self.status_of(seq)
+    }
+
+    /// Where the message `seq` stands now.
+    pub fn status_of(&self, seq: Serial) -> Status {
         self.shared.lock().machine.status(seq)
     }
 

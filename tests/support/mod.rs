@@ -4,4 +4,5 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub(crate) mod ack_world;
+pub(crate) mod fuzz;
 pub(crate) mod rng;
