@@ -1,7 +1,8 @@
 """The Rust core of udpcore; private: use the modules of :mod:`udpcore`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
+from udpcore.dns import Flags, OPT
 
 __version__: str
 
@@ -65,9 +66,7 @@ class NetemSimulator:
     def log(self) -> str: ...
 
 def netem_main(prog: str, argv: list[str]) -> int: ...
-from typing import Any
 
-__version__: str
 
 # Reliable delivery: udpcore.reliable.
 
@@ -105,3 +104,117 @@ class SequenceDetector:
     def peers(self) -> list[tuple[_Address, int, int, int, int, int, int]]: ...
 
 def compose_sequence(seq: int, text: str) -> bytes: ...
+
+
+Buffer = bytes | bytearray | memoryview
+
+
+# --- dns ---------------------------------------------------------------------------------------
+
+class Message:
+    """A DNS message, frozen: checked from its first byte to its last, read lazily."""
+
+    def __new__(
+        cls,
+        id: int = 0,
+        flags: int = 0,
+        rcode: int = 0,
+        questions: Sequence[Question] = ...,
+        answers: Sequence[Record] = ...,
+        authorities: Sequence[Record] = ...,
+        additionals: Sequence[Record] = ...,
+        *,
+        opcode: int = 0,
+    ) -> Message: ...
+    @property
+    def id(self) -> int: ...
+    @property
+    def flags(self) -> Flags: ...
+    @property
+    def opcode(self) -> int: ...
+    @property
+    def rcode(self) -> int: ...
+    @property
+    def questions(self) -> tuple[Question, ...]: ...
+    @property
+    def answers(self) -> tuple[Record, ...]: ...
+    @property
+    def authorities(self) -> tuple[Record, ...]: ...
+    @property
+    def additionals(self) -> tuple[Record, ...]: ...
+    @property
+    def edns(self) -> OPT | None: ...
+    @property
+    def wire(self) -> bytes: ...
+    def to_wire(self) -> bytes: ...
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+
+class Question:
+    """What a message asks: name, type, class."""
+
+    def __new__(cls, name: str, rdtype: str | int = "A", rdclass: str = "IN") -> Question: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def rdtype(self) -> str: ...
+    @property
+    def rdclass(self) -> str: ...
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+
+class Record:
+    """A resource record: owner, type, TTL in seconds, data as a named tuple."""
+
+    def __new__(
+        cls,
+        name: str,
+        rdtype: str | int,
+        ttl: int,
+        data: tuple[object, ...] | bytes,
+        rdclass: str = "IN",
+    ) -> Record: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def rdtype(self) -> str: ...
+    @property
+    def rdclass(self) -> str: ...
+    @property
+    def ttl(self) -> int: ...
+    @property
+    def data(self) -> Any: ...
+    @property
+    def wire_data(self) -> bytes: ...
+    def to_text(self) -> str: ...
+    def __hash__(self) -> int: ...
+    def __eq__(self, other: object) -> bool: ...
+
+def dns_build_query(
+    name: str,
+    rdtype: str | int = "A",
+    id: int | None = None,
+    edns: int | None = 1232,
+    dnssec_ok: bool = False,
+    recursion_desired: bool = True,
+) -> bytes: ...
+def dns_parse(wire: Buffer) -> Message: ...
+def dns_exchange(
+    name: str,
+    rdtype: str | int,
+    servers: Sequence[tuple[str, int]],
+    *,
+    timeout: float,
+    retries: int,
+    tcp: bool,
+    edns: int | None,
+    dnssec_ok: bool,
+    recursion_desired: bool,
+    checking_disabled: bool,
+    ignore_truncation: bool,
+    mix_case: bool,
+) -> tuple[Message, str, bool, int]: ...
+def dns_read_answer(
+    message: Message, name: str, rdtype: str | int
+) -> tuple[str, str, list[Record], int | None]: ...
+def dns_normalise(name: str) -> str: ...

@@ -1,1 +1,36 @@
 //! Floor 3: DNS messages and the stub resolver as sans-IO machines.
+//!
+//! ```text
+//! name, reader        bytes -> names and numbers, each fault with its byte offset
+//! rdtype, schema      the tables: every record type is one line of fields
+//! value               one field of record data: read in place, nothing copied
+//! message             a checked message: the wire bytes and where each record lies
+//! compose, query      values -> bytes: with compression; the query template
+//! present, dump       bytes -> the text dig prints
+//! answer              what an answer says about a question: chain, NODATA, NXDOMAIN
+//! frame, client       the resolver: TCP frames, and who is asked what, when
+//! ```
+//!
+//! Rules of this floor: no clock, no socket, no randomness of its own; a parser neither panics
+//! nor loops on any input; whatever `Message::parse` let pass can be read without a fault.
+
+pub mod answer;
+pub mod client;
+pub mod compose;
+pub mod dump;
+pub mod frame;
+pub mod header;
+pub mod message;
+pub mod name;
+pub mod present;
+pub mod query;
+pub mod rdtype;
+pub mod reader;
+pub mod schema;
+pub mod value;
+
+pub use client::{Client, Config};
+pub use message::Message;
+pub use name::{Name, NameError};
+pub use rdtype::RdType;
+pub use reader::{Fault, ParseError};

@@ -3,4 +3,5 @@
 pub mod ack_endpoint;
 mod ack_inbox;
 mod ack_thread;
+pub mod dns;
 mod wake;

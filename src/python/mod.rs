@@ -3,21 +3,27 @@
 //! Rules of this floor: no protocol logic, no `if` about a wire format; one file per Python
 //! class family; this module is the table of contents of `udpcore._core`.
 
+mod dns;
+mod dns_ask;
+mod dns_value;
 mod netem;
-
-use pyo3::prelude::*;
-
 mod peer_address;
 mod reliable;
 mod wait;
 
+use pyo3::prelude::*;
+
 #[pymodule]
 mod _core {
     #[pymodule_export]
-    use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
-    #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_export]
+    use super::dns_ask::{dns_exchange, dns_normalise, dns_read_answer};
+
+    #[pymodule_export]
+    use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
 
     #[pymodule_export]
     use super::reliable::{AckEndpoint, SequenceDetector, compose_sequence};

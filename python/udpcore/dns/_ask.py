@@ -1,0 +1,246 @@
+"""Asking: one message, the records in it, or one address.
+
+The exchange itself (sockets, retries, what is trusted) is in Rust, with the GIL released.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from udpcore import _core
+from udpcore._core import Message, Record
+from udpcore.dns._codes import Rcode
+from udpcore.dns._errors import (
+    NoDataError,
+    NXDomainError,
+    RefusedError,
+    ResolveError,
+    ServFailError,
+)
+
+_log = logging.getLogger("udpcore.dns")
+
+#: A chain of aliases may leave the answer this many times before `resolve` gives up.
+QUESTIONS_MAX = 8
+
+
+class Exchange(NamedTuple):
+    """A message and how it came: ``server`` is ``address#port``, ``rtt_us`` in µs."""
+
+    message: Message
+    server: str
+    tcp: bool
+    rtt_us: int
+
+
+def addresses_of(server: str | Iterable[str], port: int) -> list[tuple[str, int]]:
+    """Return the addresses of `server`, which may be a name, an address or several of them.
+
+    Raises :exc:`socket.gaierror` for a name without address, :exc:`ValueError` for a bad port.
+    """
+    if not 0 < port < 65536:
+        raise ValueError(f"port {port} is out of range; give 1 to 65535")
+    found = []
+    for host in [server] if isinstance(server, str) else server:
+        try:
+            infos = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        except (socket.gaierror, UnicodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise socket.gaierror(
+                getattr(error, "errno", None) or socket.EAI_NONAME,
+                f"name server {host!r} has no address: {reason}",
+            ) from None
+        # Only the first address of a name: the others are the same server.
+        found.append((str(infos[0][4][0]).partition("%")[0], port))
+    if not found:
+        raise ValueError("no name server given")
+    return found
+
+
+def exchange(
+    name: str,
+    rdtype: str | int,
+    server: str | Iterable[str],
+    port: int = 53,
+    timeout: float = 2.0,
+    retries: int = 3,
+    tcp: bool = False,
+    *,
+    edns: int | None = 1232,
+    dnssec_ok: bool = False,
+    recursion_desired: bool = True,
+    checking_disabled: bool = False,
+    ignore_truncation: bool = False,
+    mix_case: bool = True,
+) -> Exchange:
+    """Do what :func:`query` does, and tell also how the answer came."""
+    return Exchange(
+        *_core.dns_exchange(
+            name,
+            rdtype,
+            addresses_of(server, port),
+            timeout=timeout,
+            retries=retries,
+            tcp=tcp,
+            edns=edns,
+            dnssec_ok=dnssec_ok,
+            recursion_desired=recursion_desired,
+            checking_disabled=checking_disabled,
+            ignore_truncation=ignore_truncation,
+            mix_case=mix_case,
+        )
+    )
+
+
+def query(
+    name: str,
+    rdtype: str | int,
+    server: str | Iterable[str],
+    port: int = 53,
+    timeout: float = 2.0,
+    retries: int = 3,
+    tcp: bool = False,
+    *,
+    edns: int | None = 1232,
+    dnssec_ok: bool = False,
+    recursion_desired: bool = True,
+    checking_disabled: bool = False,
+    ignore_truncation: bool = False,
+    mix_case: bool = True,
+) -> Message:
+    """Ask `server` for `name` and return its message, whatever the response code.
+
+    Each of the ``1 + retries`` tries (at most 20 retries) waits `timeout` seconds and has a fresh
+    socket, a random port and a random id; several servers are asked in turn. Datagrams that do
+    not answer this very question are ignored while the wait goes on. A truncated answer is
+    fetched again over TCP unless `ignore_truncation`; a server that knows no EDNS is asked
+    without. `mix_case` gives the letters of the name a random case that the answer must repeat.
+
+    Raises :exc:`DnsTimeoutError` (a :exc:`TimeoutError`) if nobody answered, :exc:`OSError` with
+    its ``errno`` if the network refused, :exc:`ValueError` for a bad name, type or number.
+    RFC 1035, RFC 5452, RFC 6891, RFC 7766.
+
+    >>> from udpcore import dns
+    >>> dns.query("example.com", "A", "127.0.0.1", port=1, retries=0)
+    Traceback (most recent call last):
+    ConnectionRefusedError: [Errno 111] Connection refused: name server 127.0.0.1#1
+    """
+    return exchange(
+        name,
+        rdtype,
+        server,
+        port,
+        timeout,
+        retries,
+        tcp,
+        edns=edns,
+        dnssec_ok=dnssec_ok,
+        recursion_desired=recursion_desired,
+        checking_disabled=checking_disabled,
+        ignore_truncation=ignore_truncation,
+        mix_case=mix_case,
+    ).message
+
+
+def resolve(
+    name: str,
+    rdtype: str | int = "A",
+    server: str | Iterable[str] | None = None,
+    port: int = 53,
+    *,
+    timeout: float = 2.0,
+    retries: int = 3,
+) -> list[str]:
+    """Return the records of `rdtype` at `name` as dig prints them, aliases followed.
+
+    Without `server` those of ``/etc/resolv.conf`` are asked.
+
+    Raises :exc:`NXDomainError`, :exc:`NoDataError`, :exc:`ServFailError`, :exc:`RefusedError`
+    or :exc:`ResolveError` (each a :exc:`socket.gaierror` with the message in ``.response``);
+    :exc:`DnsTimeoutError`; what :func:`query` raises. RFC 1034 §5.3.
+    """
+    records = lookup(name, rdtype, server, port, timeout=timeout, retries=retries)
+    return [record.to_text() for record in records]
+
+
+def lookup(
+    name: str,
+    rdtype: str | int,
+    server: str | Iterable[str] | None,
+    port: int,
+    *,
+    timeout: float,
+    retries: int,
+) -> list[Record]:
+    """Return the records that :func:`resolve` shows as text."""
+    servers = system_servers() if server is None else server
+    target, seen = name, set[str]()
+    for _ in range(QUESTIONS_MAX):
+        message = query(target, rdtype, servers, port, timeout, retries)
+        verdict, canonical, records, _ttl = _core.dns_read_answer(message, target, rdtype)
+        if verdict == "found":
+            return records
+        seen.add(target.lower())
+        if verdict != "elsewhere" or canonical.lower() in seen:
+            raise _error(verdict, name, canonical, rdtype, message)
+        target = canonical
+    raise ResolveError(
+        f"{name}: aliases lead on after {QUESTIONS_MAX} questions", name, str(rdtype), message
+    )
+
+
+def _error(
+    verdict: str, name: str, canonical: str, rdtype: str | int, message: Message
+) -> ResolveError:
+    asked = _core.dns_normalise(name)
+    alias = "" if canonical.lower() == asked.lower() else f" (alias of {canonical})"
+    kind: type[ResolveError] = ResolveError
+    if verdict == "nxdomain":
+        kind, text = NXDomainError, f"{asked}{alias}: no such name"
+    elif verdict == "nodata":
+        kind, text = NoDataError, f"{asked}{alias}: no {rdtype} record"
+    elif verdict in ("loop", "elsewhere"):
+        text = f"{asked}{alias}: the aliases lead in a circle"
+    elif verdict == "long":
+        text = f"{asked}: more aliases than the 16 that are followed"
+    else:
+        kinds = {Rcode.SERVFAIL: ServFailError, Rcode.REFUSED: RefusedError}
+        kind = kinds.get(Rcode(message.rcode), ResolveError) if message.rcode in kinds else kind
+        text = f"{asked}: the server answered {message.rcode}"
+    return kind(text, name, str(rdtype), message)
+
+
+def dns_query(
+    domain: str,
+    dns_server: str = "8.8.8.8",
+    *,
+    port: int = 53,
+    timeout: float = 2.0,
+    retries: int = 3,
+) -> str | None:
+    """Return an IPv4 address of `domain`, or ``None`` if there is none or nobody answers.
+
+    The tutorials' function, done right: random id and port, answer checked, aliases followed,
+    retried. Why there was no address is logged at level INFO under ``udpcore.dns``.
+
+    Raises :exc:`ValueError` for a `domain` that cannot be a name.
+    """
+    try:
+        return resolve(domain, "A", dns_server, port, timeout=timeout, retries=retries)[0]
+    except OSError as error:
+        _log.info("no address for %s: %s", domain, error)
+        return None
+
+
+def system_servers(path: str = "/etc/resolv.conf") -> list[str]:
+    """Return the name servers of `path`, or the one on this machine if it names none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            words = [line.split() for line in lines]
+    except FileNotFoundError:
+        words = []
+    servers = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
+    return servers or ["127.0.0.1"]

@@ -1,0 +1,70 @@
+"""What can go wrong, told apart; each class is also the standard one a user would catch.
+
+``except socket.gaierror`` catches every answer without records, ``except TimeoutError`` the
+silence, ``except ValueError`` malformed bytes.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from udpcore._core import Message
+
+
+class ParseError(ValueError):
+    """Bytes that are no DNS message; `offset` is the byte where the fault lies."""
+
+    def __init__(self, text: str, offset: int) -> None:
+        super().__init__(text, offset)
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class DnsTimeoutError(TimeoutError):
+    """No server answered in time; the text says who was asked and what was ignored."""
+
+
+class ResolveError(socket.gaierror):
+    """An answer without the records that were asked for.
+
+    `name` and `rdtype` are the question, `response` is the message.
+    """
+
+    #: What ``getaddrinfo`` would say; the ``errno`` of the exception.
+    eai = socket.EAI_FAIL
+
+    def __init__(self, text: str, name: str, rdtype: str, response: Message) -> None:
+        super().__init__(self.eai, text)
+        self.name = name
+        self.rdtype = rdtype
+        self.response = response
+
+    def __reduce__(self) -> tuple[type[ResolveError], tuple[str, str, str, Message]]:
+        return type(self), (str(self.strerror), self.name, self.rdtype, self.response)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class NXDomainError(ResolveError):
+    """There is no such name (NXDOMAIN)."""
+
+    eai = socket.EAI_NONAME
+
+
+class NoDataError(ResolveError):
+    """The name exists, but has no record of this type (NODATA)."""
+
+    eai = socket.EAI_NODATA
+
+
+class ServFailError(ResolveError):
+    """The server could not find out (SERVFAIL)."""
+
+    eai = socket.EAI_AGAIN
+
+
+class RefusedError(ResolveError):
+    """The server does not want to answer (REFUSED)."""

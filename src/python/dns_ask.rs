@@ -1,0 +1,142 @@
+//! Asking name servers from Python: the exchange with the GIL released, and reading its answer.
+
+use super::dns::{PyMessage, PyRecord, TypeArg, found, parse_name, value_error};
+use super::dns_value::{parse_error, registry};
+use crate::dns::answer::{self, Verdict};
+use crate::dns::client::{Config, IGNORED_WORDS, Outcome, RETRIES_MAX, Via};
+use crate::dns::query::Query;
+use crate::io::dns::{ExchangeError, Report, exchange};
+use pyo3::exceptions::PyOSError;
+use pyo3::prelude::*;
+use std::net::{IpAddr, SocketAddr};
+
+/// Longest time one try may wait: a day.
+const TIMEOUT_S_MAX: f64 = 86_400.0;
+
+/// Asks `servers` in turn; returns the message, who sent it, how, and after how many µs.
+#[pyfunction]
+#[pyo3(signature = (name, rdtype, servers, *, timeout, retries, tcp, edns, dnssec_ok,
+                    recursion_desired, checking_disabled, ignore_truncation, mix_case))]
+#[expect(clippy::too_many_arguments, reason = "the options of a query")]
+pub(super) fn dns_exchange(
+    py: Python<'_>,
+    name: &str,
+    rdtype: TypeArg,
+    servers: Vec<(IpAddr, u16)>,
+    timeout: f64,
+    retries: u32,
+    tcp: bool,
+    edns: Option<u16>,
+    dnssec_ok: bool,
+    recursion_desired: bool,
+    checking_disabled: bool,
+    ignore_truncation: bool,
+    mix_case: bool,
+) -> PyResult<(PyMessage, String, bool, u64)> {
+    let mut query = Query::new(parse_name(name)?, rdtype.0);
+    (query.edns, query.dnssec_ok) = (edns, dnssec_ok);
+    (query.recursion_desired, query.checking_disabled) = (recursion_desired, checking_disabled);
+    let timeout_us = timeout_us(timeout)?;
+    if retries > RETRIES_MAX {
+        return Err(value_error(format!("retries={retries}, the limit is {RETRIES_MAX}")));
+    }
+    let servers: Vec<_> = servers.into_iter().map(SocketAddr::from).collect();
+    if servers.is_empty() {
+        return Err(value_error("no name server given"));
+    }
+    let config = Config { query, servers, timeout_us, retries, tcp, ignore_truncation, mix_case };
+    let asked = config.clone();
+    let report = py.detach(|| exchange(config, || Python::attach(|py| py.check_signals())));
+    finish(py, &asked, report)
+}
+
+fn timeout_us(seconds: f64) -> PyResult<u64> {
+    if seconds > 0.0 && seconds <= TIMEOUT_S_MAX {
+        return Ok((seconds * 1e6).ceil() as u64);
+    }
+    let range = format!("more than 0 and at most {TIMEOUT_S_MAX} seconds");
+    Err(value_error(format!("timeout={seconds} is out of range; give {range}")))
+}
+
+fn finish(
+    py: Python<'_>,
+    asked: &Config,
+    report: Result<Report, ExchangeError<PyErr>>,
+) -> PyResult<(PyMessage, String, bool, u64)> {
+    let report = report.map_err(|error| match error {
+        ExchangeError::Interrupted(raised) => raised,
+        ExchangeError::System(error) => error.into(),
+    })?;
+    match report.outcome {
+        Outcome::Answer { message, server, via, rtt_us } => {
+            Ok((PyMessage::new(message), dig_address(server), via == Via::Tcp, rtt_us))
+        }
+        Outcome::Failed { errno, server } => {
+            let os_text = std::io::Error::from_raw_os_error(errno).to_string();
+            let words = os_text.split(" (os error").next().unwrap_or_default();
+            let text = format!("{words}: name server {}", dig_address(server));
+            Err(PyOSError::new_err((errno, text)))
+        }
+        Outcome::Malformed(error) => Err(parse_error(py, error)),
+        Outcome::TimedOut => {
+            let error =
+                registry(py)?.timeout_error.bind(py).call1((timeout_text(asked, &report),))?;
+            Err(PyErr::from_value(error))
+        }
+    }
+}
+
+/// What was asked, whom, how long, and what came instead.
+fn timeout_text(asked: &Config, report: &Report) -> String {
+    let servers: Vec<_> = asked.servers.iter().map(|server| dig_address(*server)).collect();
+    let mut notes = vec![format!("{} tries", report.attempts)];
+    for (count, word) in report.ignored.iter().zip(IGNORED_WORDS).filter(|(n, _)| **n > 0) {
+        notes.push(format!("{count} ignored: {word}"));
+    }
+    if let Some(fault) = report.fault {
+        notes.push(fault.to_string());
+    }
+    format!(
+        "no answer for {} {} from {} within {} s a try ({})",
+        asked.query.name,
+        asked.query.rdtype,
+        servers.join(", "),
+        asked.timeout_us as f64 / 1e6,
+        notes.join(", "),
+    )
+}
+
+/// `127.0.0.1#53`, as dig writes it.
+fn dig_address(server: SocketAddr) -> String {
+    format!("{}#{}", server.ip(), server.port())
+}
+
+/// What `message` says: verdict, name at the end of the chain, records, TTL in seconds.
+#[pyfunction]
+pub(super) fn dns_read_answer(
+    message: &Bound<'_, PyMessage>,
+    name: &str,
+    rdtype: TypeArg,
+) -> PyResult<(&'static str, String, Vec<PyRecord>, Option<u32>)> {
+    let answer = answer::read(&message.get().message, &parse_name(name)?, rdtype.0);
+    let records = found(message.get(), &answer);
+    Ok((verdict_word(answer.verdict), answer.canonical.to_string(), records, answer.ttl))
+}
+
+fn verdict_word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Found => "found",
+        Verdict::NoData => "nodata",
+        Verdict::NoName => "nxdomain",
+        Verdict::Elsewhere => "elsewhere",
+        Verdict::Loop => "loop",
+        Verdict::ChainTooLong => "long",
+        Verdict::Failed(_) => "failed",
+    }
+}
+
+/// The name as it goes to the wire, in text with a final dot: checked, IDNA applied.
+#[pyfunction]
+pub(super) fn dns_normalise(name: &str) -> PyResult<String> {
+    Ok(parse_name(name)?.to_string())
+}
