@@ -243,7 +243,7 @@ impl<'m> Record<'m> {
 fn typed(rdtype: RdType, class: Class, data_len: usize) -> bool {
     let in_only = matches!(rdtype, RdType::A | RdType::AAAA | RdType::SVCB | RdType::HTTPS);
     (!in_only || class == Class::IN)
-        && (data_len > 0 || !matches!(class, Class::ANY | Class(254)) || rdtype == RdType::OPT)
+        && (data_len > 0 || !matches!(class, Class::ANY | Class::NONE) || rdtype == RdType::OPT)
 }
 
 fn parse_question(reader: &mut Reader<'_>) -> Result<QuestionAt> {
@@ -264,10 +264,10 @@ fn parse_record(wire: &[u8], reader: &mut Reader<'_>) -> Result<RecordAt> {
     let data_len = reader.u16("length of record data")?;
     let data_at = reader.at();
     reader.take(usize::from(data_len), "record data")?;
-    if typed(rdtype, class, usize::from(data_len)) {
-        if let Some(values) = value::values(wire, rdtype, data_at, reader.at()) {
-            values.check()?;
-        }
+    if typed(rdtype, class, usize::from(data_len))
+        && let Some(values) = value::values(wire, rdtype, data_at, reader.at())
+    {
+        values.check()?;
     }
     Ok(RecordAt { name_at, data_at: data_at as u16, data_len, rdtype, class, ttl })
 }

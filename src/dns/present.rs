@@ -4,7 +4,7 @@
 //! Times are shown for the years 1970 to 2106: there is no clock here to choose another era.
 
 use super::message::Record;
-use super::rdtype::RdType;
+use super::rdtype::{Class, RdType};
 use super::reader::NameRef;
 use super::schema::Kind;
 use super::value::{self, Value};
@@ -160,22 +160,23 @@ fn write_param(key: u16, data: &[u8], out: &mut impl Write) -> fmt::Result {
     }
     out.write_char('=')?;
     match key {
-        0 if data.len() % 2 == 0 => separated(data.chunks_exact(2), ",", out, |pair, out| {
-            write_key(u16::from_be_bytes([pair[0], pair[1]]), out)
-        }),
+        0 if data.len().is_multiple_of(2) => {
+            separated(data.chunks_exact(2), ",", out, |pair, out| {
+                write_key(u16::from_be_bytes([pair[0], pair[1]]), out)
+            })
+        }
         1 => write_alpn(data, out),
         3 if data.len() == 2 => write!(out, "{}", u16::from_be_bytes([data[0], data[1]])),
-        4 if data.len() % 4 == 0 => separated(data.chunks_exact(4), ",", out, |b, out| {
+        4 if data.len().is_multiple_of(4) => separated(data.chunks_exact(4), ",", out, |b, out| {
             write!(out, "{}", Ipv4Addr::new(b[0], b[1], b[2], b[3]))
         }),
         5 => write!(out, "{}", base64(data)),
-        6 if data.len() % 16 == 0 => separated(data.chunks_exact(16), ",", out, |b, out| {
-            write!(
-                out,
-                "{}",
-                <[u8; 16]>::try_from(b).map(Ipv6Addr::from).unwrap_or(Ipv6Addr::UNSPECIFIED)
-            )
-        }),
+        6 if data.len().is_multiple_of(16) => {
+            separated(data.chunks_exact(16), ",", out, |octets, out| {
+                let octets = <[u8; 16]>::try_from(octets).unwrap_or_default();
+                write!(out, "{}", Ipv6Addr::from(octets))
+            })
+        }
         _ => write_text(data, true, out),
     }
 }
@@ -234,7 +235,7 @@ pub fn hex(bytes: &[u8]) -> String {
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut out = in_groups(bytes, 6, ALPHABET);
-    while out.len() % 4 != 0 {
+    while !out.len().is_multiple_of(4) {
         out.push('=');
     }
     out
@@ -272,7 +273,8 @@ impl Display for Record<'_> {
         line.cell(24, format_args!("{}", self.ttl))?;
         line.cell(32, format_args!("{}", self.class))?;
         line.cell(40, format_args!("{}", self.rdtype))?;
-        if self.rdtype == RdType::OPT || !self.data().is_empty() || self.values().is_some() {
+        // RFC 2136 §2.4: in an update, class ANY and NONE stand for records without data.
+        if !self.data().is_empty() || !matches!(self.class, Class::ANY | Class::NONE) {
             line.cell(48, format_args!("{}", Data(self)))?;
         }
         out.write_str(&line.text)

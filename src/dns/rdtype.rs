@@ -124,7 +124,9 @@ impl Class {
     pub const CH: Self = Self(3);
     /// Hesiod.
     pub const HS: Self = Self(4);
-    /// Any class, in a question only.
+    /// No class, in updates only. RFC 2136 §2.4.
+    pub const NONE: Self = Self(254);
+    /// Any class, in questions and updates only.
     pub const ANY: Self = Self(255);
 
     /// The class that `word` names: `IN`, `CH`, `HS`, `ANY` or `CLASS123`.

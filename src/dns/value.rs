@@ -42,7 +42,7 @@ pub struct Values<'w> {
 impl<'w> Values<'w> {
     /// Reads all fields and makes sure that nothing is left over.
     pub fn check(mut self) -> Result<()> {
-        while let Some(field) = self.fields.next() {
+        for field in self.fields.by_ref() {
             read(&mut self.reader, field.kind)?;
         }
         match self.reader.left() {

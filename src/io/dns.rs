@@ -15,6 +15,10 @@ use std::time::Instant;
 /// Largest UDP payload.
 const DATAGRAM_LEN_MAX: usize = 65_535;
 
+/// Longest wait without a look at the caller's check: a signal that arrives between that look
+/// and poll(2) does not interrupt poll(2).
+const WAIT_US_MAX: u64 = 50_000;
+
 /// What an exchange came to.
 #[derive(Debug)]
 pub struct Report {
@@ -39,7 +43,8 @@ pub enum ExchangeError<E> {
     System(#[from] io::Error),
 }
 
-/// Asks until an answer or the end of all tries; `check` is called whenever a signal arrived.
+/// Asks until an answer or the end of all tries; `check` is called when a signal arrives and at
+/// least every 50 ms while nothing else does.
 ///
 /// # Errors
 /// [`ExchangeError::Interrupted`] with what `check` returned; [`ExchangeError::System`].
@@ -62,13 +67,15 @@ pub fn exchange<E>(
             }
         }
         let Some(deadline_us) = client.next_deadline() else { break };
-        let wait_us = deadline_us.saturating_sub(now_us());
+        let wait_us = deadline_us.saturating_sub(now_us()).min(WAIT_US_MAX);
         let mut fds: Vec<libc::pollfd> = channels.iter().map(Channel::interest).collect();
         match poll(&mut fds, wait_us) {
+            // Nothing, or a signal: time to look whether the caller wants us to stop.
+            Ok(0) => check().map_err(ExchangeError::Interrupted)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 check().map_err(ExchangeError::Interrupted)?;
             }
-            result => result?,
+            result => drop(result?),
         }
         for (channel, fd) in channels.iter_mut().zip(&fds) {
             if fd.revents != 0 {
@@ -154,11 +161,14 @@ impl Channel {
             Via::Udp => self.receive(client, now_us, buffer),
             Via::Tcp => self.stream(client, now_us, buffer),
         };
-        if let Err(error) = result {
-            if !matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) {
-                self.done = true;
-                client.handle_failure(self.attempt, errno(&error));
-            }
+        let again = |e: &io::Error| {
+            matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+        };
+        if let Err(error) = result
+            && !again(&error)
+        {
+            self.done = true;
+            client.handle_failure(self.attempt, errno(&error));
         }
     }
 
@@ -208,10 +218,10 @@ fn errno(error: &io::Error) -> i32 {
 }
 
 /// poll(2), rounding the wait up to whole milliseconds.
-fn poll(fds: &mut [libc::pollfd], wait_us: u64) -> io::Result<()> {
+fn poll(fds: &mut [libc::pollfd], wait_us: u64) -> io::Result<usize> {
     let wait_ms = i32::try_from(wait_us.div_ceil(1000)).unwrap_or(i32::MAX);
     // SAFETY: the pointer and the count are those of one live slice, which poll(2) only writes
     // within.
     let ready = unsafe { libc::poll(fds.as_mut_ptr(), fds.len() as libc::nfds_t, wait_ms) };
-    if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    usize::try_from(ready).map_err(|_| io::Error::last_os_error())
 }

@@ -431,9 +431,7 @@ pub(super) fn dns_build_query<'py>(
     dnssec_ok: bool,
     recursion_desired: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    if dnssec_ok && edns.is_none() {
-        return Err(value_error("dnssec_ok is a flag of EDNS: give edns a size, such as 1232"));
-    }
+    super::dns_ask::check_edns(edns, dnssec_ok)?;
     let id = match id {
         Some(id) => id,
         None => crate::io::dns::random_id()?,

@@ -40,6 +40,7 @@ pub(super) fn dns_exchange(
     if retries > RETRIES_MAX {
         return Err(value_error(format!("retries={retries}, the limit is {RETRIES_MAX}")));
     }
+    check_edns(edns, dnssec_ok)?;
     let servers: Vec<_> = servers.into_iter().map(SocketAddr::from).collect();
     if servers.is_empty() {
         return Err(value_error("no name server given"));
@@ -48,6 +49,14 @@ pub(super) fn dns_exchange(
     let asked = config.clone();
     let report = py.detach(|| exchange(config, || Python::attach(|py| py.check_signals())));
     finish(py, &asked, report)
+}
+
+/// DO is a bit of EDNS.
+pub(super) fn check_edns(edns: Option<u16>, dnssec_ok: bool) -> PyResult<()> {
+    if dnssec_ok && edns.is_none() {
+        return Err(value_error("dnssec_ok is a flag of EDNS: give edns a size, such as 1232"));
+    }
+    Ok(())
 }
 
 fn timeout_us(seconds: f64) -> PyResult<u64> {

@@ -1,0 +1,66 @@
+"""``udpcore dns`` with dig's words."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from udpcore.cli import main
+
+Address = tuple[str, int]
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    try:
+        code = main(["dns", *words])
+    except SystemExit as leave:
+        code = int(leave.code or 0)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_it_prints_the_answer(nsd: Address, capsys: pytest.CaptureFixture[str]) -> None:
+    server, port = f"@{nsd[0]}", str(nsd[1])
+    code, out, err = run(capsys, "www.example.test", server, "-p", port)
+    assert (code, err) == (0, "")
+    assert "www.example.test.\t60\tIN\tCNAME\tweb.example.test.\n" in out
+    assert f";; SERVER: {nsd[0]}#{port}({nsd[0]}) (UDP)" in out
+    code, out, _ = run(capsys, "+short", server, "web.example.test", "A", "-p", port)
+    assert (code, out) == (0, "192.0.2.10\n192.0.2.11\n192.0.2.12\n")
+    code, out, _ = run(capsys, "big.example.test", "-t", "txt", server, "-p", port, "+json")
+    found = json.loads(out)
+    assert (code, len(found["answers"]), found["transport"]) == (0, 41, "tcp")
+    code, out, _ = run(capsys, "nope.example.test", server, "-p", port, "+json", "+tcp")
+    assert (code, json.loads(out)["rcode"]) == (0, "NXDOMAIN")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["a" * 64 + ".test"], "has 64 octets, the limit is 63"),
+        (["x", "AAAAA"], 'did you mean "AAAA"'),
+        (["x", "+shrt"], "did you mean 'short'"),
+        (["x", "--prot", "3"], "did you mean '--port'"),
+        (["x", "-p", "70000"], "70000"),
+        (["x", "+time=never"], "give a number"),
+        (["x", "A", "IN", "more"], "one question at a time"),
+        (["x", "@"], "needs the name or address"),
+        (["-x", "not-an-address"], "give an IPv4 or IPv6 address"),
+        (["x", "+dnssec", "+noedns"], "needs EDNS"),
+    ],
+)
+def test_bad_words_are_usage(
+    capsys: pytest.CaptureFixture[str], words: list[str], text: str
+) -> None:
+    code, out, err = run(capsys, *words)
+    assert (code, out) == (2, "")
+    assert text in err
+    assert "Traceback" not in err
+
+
+def test_no_server_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "x", "@127.0.0.1", "-p", "1")
+    assert (code, "refused" in err) == (1, True)
+    code, _, err = run(capsys, "x", "@no.such.host.invalid")
+    assert (code, "no.such.host.invalid" in err) == (1, True)
