@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any, final
-from udpcore.dns import Flags, OPT
+
+from udpcore.dns import OPT, Flags
 
 __version__: str
 
@@ -67,7 +68,6 @@ class NetemSimulator:
 
 def netem_main(prog: str, argv: list[str]) -> int: ...
 
-
 # Reliable delivery: udpcore.reliable.
 
 _Address = tuple[Any, ...]
@@ -105,9 +105,7 @@ class SequenceDetector:
 
 def compose_sequence(seq: int, text: str) -> bytes: ...
 
-
 Buffer = bytes | bytearray | memoryview
-
 
 # --- dns ---------------------------------------------------------------------------------------
 

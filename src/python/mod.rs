@@ -20,6 +20,9 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
+    use super::dns::{PyMessage, PyQuestion, PyRecord, dns_build_query, dns_parse};
+
+    #[pymodule_export]
     use super::dns_ask::{dns_exchange, dns_normalise, dns_read_answer};
 
     #[pymodule_export]
