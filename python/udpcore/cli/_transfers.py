@@ -153,8 +153,7 @@ def ack_retransmission(chunks: Sequence[bytes], collector: Collector, open_link:
                     max_retries=ACK_RETRIES_MAX,
                     timeout=ACK_TIMEOUT_SECONDS,
                 )
-            while sender.pending_acks:
-                time.sleep(0.002)
+            sender.flush()
         return sender.stats().retransmissions
 
 

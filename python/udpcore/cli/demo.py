@@ -16,7 +16,7 @@ from udpcore.cli import _transfers
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 from udpcore.cli._progress import Progress
 
-BAD_LINK = {
+BAD_LINK: netem.LinkOptions = {
     "loss": "10%",
     "reorder": "2%",
     "duplicate": "1%",
