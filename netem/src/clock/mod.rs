@@ -1,8 +1,9 @@
-//! What the live drivers share: the time of a run, precise waking, seeds from the system.
+//! What the live drivers share: the time of a run, precise waking, a thread, fresh seeds.
 //!
 //! The pipeline never comes here; it is told the time and the seed.
 
 mod timer;
+mod worker;
 
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use crate::random::Seed;
 use crate::units::Nanos;
 
 pub(crate) use timer::Timer;
+pub(crate) use worker::{Shared, Worker};
 
 /// The time since the start of a run, monotonic.
 #[derive(Debug, Clone, Copy)]

@@ -7,15 +7,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mio::net::UdpSocket;
 use mio::{Events, Interest, Poll, Token, Waker};
 
-use super::Shared;
 use super::clients::Core;
-use crate::clock::{Clock, Timer};
+use crate::clock::{Clock, Shared, Timer};
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
@@ -26,15 +24,13 @@ const BATCH: usize = 32;
 const EVENTS_MAX: usize = 1024;
 /// The largest UDP datagram is shorter.
 const DATAGRAM_BYTES_MAX: usize = 1 << 16;
-/// How often the engine lets waiting callers go first before it takes its turn anyway.
-const YIELDS_MAX: usize = 1000;
 
 pub(super) struct Engine {
     poll: Poll,
     timer: Timer,
     clock: Clock,
     listener: UdpSocket,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<Core>>,
     ready: VecDeque<Token>,
     /// Which tokens are on the ready list: clients by place, the listener last.
     is_ready: ReadyFlags,
@@ -42,7 +38,10 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(mut listener: UdpSocket, shared: Arc<Shared>) -> io::Result<(Self, Waker)> {
+    pub(super) fn new(
+        mut listener: UdpSocket,
+        shared: Arc<Shared<Core>>,
+    ) -> io::Result<(Self, Waker)> {
         let poll = Poll::new()?;
         let registry = poll.registry();
         registry.register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -65,13 +64,12 @@ impl Engine {
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let shared = Arc::clone(&self.shared);
-        while !shared.closing.load(Ordering::Acquire) {
+        while !shared.is_closing() {
             let deadline = shared.lock().next_deadline();
             if self.wait(&mut events, deadline).is_err() {
                 break;
             }
-            self.let_callers_go_first();
-            let mut core = shared.lock();
+            let mut core = shared.lock_last();
             core.release(self.clock.now(), &self.listener);
             for _ in 0..self.ready.len() {
                 let Some(token) = self.ready.pop_front() else { break };
@@ -84,7 +82,7 @@ impl Engine {
             }
             core.sweep(self.clock.now(), self.poll.registry());
         }
-        shared.closing.store(true, Ordering::Release);
+        shared.close();
         shared.lock().shut_down();
     }
 
@@ -111,16 +109,6 @@ impl Engine {
             }
         }
         Ok(())
-    }
-
-    fn let_callers_go_first(&self) {
-        let waiting = || self.shared.waiting.load(Ordering::Relaxed) > 0;
-        for _ in 0..YIELDS_MAX {
-            if !waiting() {
-                return;
-            }
-            std::thread::yield_now();
-        }
     }
 
     /// Reads one batch from one socket; `true` when it is empty.

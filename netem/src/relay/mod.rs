@@ -14,13 +14,9 @@ mod socket;
 mod stats;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::Arc;
 
-use mio::Waker;
-
-use crate::clock::fresh_seed;
+use crate::clock::{Shared, Worker, fresh_seed};
 use crate::link::LinkConfig;
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
 use crate::packet::Direction;
@@ -76,28 +72,6 @@ impl RelayConfig {
     }
 }
 
-/// What the engine and the handle share.
-#[derive(Debug)]
-struct Shared {
-    core: Mutex<clients::Core>,
-    /// How many callers wait for the core: the engine lets them go first.
-    waiting: AtomicUsize,
-    closing: AtomicBool,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, clients::Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn with_core<T>(&self, work: impl FnOnce(&mut clients::Core) -> T) -> T {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let result = work(&mut self.lock());
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        result
-    }
-}
-
 /// A running relay; dropping it closes it.
 ///
 /// ```
@@ -121,9 +95,7 @@ pub struct Relay {
     address: SocketAddr,
     upstream: SocketAddr,
     seed: Seed,
-    shared: Arc<Shared>,
-    waker: Waker,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    worker: Worker<clients::Core>,
 }
 
 impl Relay {
@@ -142,18 +114,12 @@ impl Relay {
         // Fails now, with a reason, rather than for every client.
         socket::connect(config.upstream)?;
         let upstream = config.upstream;
-        let shared = Arc::new(Shared {
-            core: Mutex::new(clients::Core::new(&config, seed)),
-            waiting: AtomicUsize::new(0),
-            closing: AtomicBool::new(false),
-        });
+        let shared = Shared::new(clients::Core::new(&config, seed));
         let (engine, waker) =
             Engine::new(listener, Arc::clone(&shared)).map_err(RelayError::System)?;
-        let thread = std::thread::Builder::new()
-            .name("netem-relay".to_owned())
-            .spawn(move || engine.run())
+        let worker = Worker::start("netem-relay", shared, waker, move || engine.run())
             .map_err(RelayError::System)?;
-        Ok(Self { address, upstream, seed, shared, waker, thread: Mutex::new(Some(thread)) })
+        Ok(Self { address, upstream, seed, worker })
     }
 
     /// Where clients send to.
@@ -173,22 +139,22 @@ impl Relay {
 
     /// The counters so far.
     pub fn stats(&self) -> RelayStats {
-        self.shared.with_core(|core| core.stats())
+        self.worker.with_core(|core| core.stats())
     }
 
     /// What happens in one direction now.
     pub fn config(&self, direction: Direction) -> LinkConfig {
-        self.shared.with_core(|core| core.link(direction).config().clone())
+        self.worker.with_core(|core| core.link(direction).config().clone())
     }
 
     /// Changes what happens to datagrams from now on; those on their way keep their time.
     pub fn set_config(&self, direction: Direction, config: LinkConfig) {
-        self.shared.with_core(|core| core.link(direction).set_config(config));
+        self.worker.with_core(|core| core.link(direction).set_config(config));
     }
 
     /// The decision log so far, see [`crate::log`].
     pub fn log_text(&self) -> String {
-        let (up, down) = self.shared.with_core(|core| {
+        let (up, down) = self.worker.with_core(|core| {
             (core.link(Direction::Up).log().clone(), core.link(Direction::Down).log().clone())
         });
         let mut text = String::new();
@@ -200,20 +166,13 @@ impl Relay {
     /// Stops the engine and returns the final counters. What was still on its way is counted as
     /// dropped, `closed`. Closing twice is harmless.
     pub fn close(&self) -> RelayStats {
-        self.shared.closing.store(true, Ordering::Release);
-        // A waker that fails leaves the engine to its next event.
-        let _ = self.waker.wake();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // A panic of the engine has been reported on standard error already.
-            let _ = thread.join();
-        }
+        self.worker.close();
         self.stats()
     }
 
     /// Whether the relay has been closed.
     pub fn is_closed(&self) -> bool {
-        self.shared.closing.load(Ordering::Acquire)
+        self.worker.is_closed()
     }
 }
 

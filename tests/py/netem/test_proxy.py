@@ -46,19 +46,19 @@ def test_options_hold_for_both_directions_unless_one_has_its_own(server, client)
     assert proxy.stats().up.dropped["loss"] == 0
 
 
+def is_quiet(stats, sent):
+    on_their_way = stats.up.queued + stats.down.queued
+    answered = stats.down.received == stats.up.delivered
+    return stats.up.received == sent and on_their_way == 0 and answered
+
+
 def run_echo(echo, client, wait_until, seed, **options):
     with Proxy(echo, seed=seed, **options) as proxy:
         for number in range(300):
             client.sendto(number.to_bytes(2, "big"), proxy.address)
             if number % 20 == 19:
-                sent = number + 1
-                wait_until(lambda sent=sent: proxy.stats().up.received == sent)
-
-        def is_quiet():
-            up, down = proxy.stats().up, proxy.stats().down
-            return up.queued + down.queued == 0 and down.received == up.delivered
-
-        wait_until(is_quiet)
+                # Quiet before more is sent, so that no buffer of the system overflows.
+                wait_until(lambda sent=number + 1: is_quiet(proxy.stats(), sent))
         return proxy.log(), proxy.stats()
 
 
