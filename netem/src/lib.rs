@@ -12,6 +12,8 @@
 //! opens a socket or starts a thread; every random draw is a pure function of the seed and of
 //! what is drawn for ([`random`]); no float takes part in a decision; every drop has a reason.
 
+#[cfg(all(target_os = "linux", feature = "raw"))]
+pub mod bridge;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod impair;

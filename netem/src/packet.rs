@@ -40,9 +40,19 @@ impl fmt::Display for Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct FlowOrdinal(pub u32);
 
+impl FlowOrdinal {
+    /// The one flow of everything that a driver does not tell apart: in a bridge ARP, neighbour
+    /// discovery and the like, whose comings and goings must not change the other ordinals.
+    pub const OTHER: Self = Self(u32::MAX);
+}
+
+/// The number, or `other`.
 impl fmt::Display for FlowOrdinal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        match *self {
+            Self::OTHER => f.write_str("other"),
+            Self(ordinal) => ordinal.fmt(f),
+        }
     }
 }
 

@@ -4,10 +4,13 @@
 //! they learn of Ctrl-C. Results go to standard output, words for people to standard error; exit
 //! codes: 0 ok, 1 the work could not be done, 2 usage, 130 Ctrl-C.
 
+#[cfg(all(target_os = "linux", feature = "raw"))]
+mod bridge;
 mod endpoint;
 mod options;
 mod relay;
 mod report;
+mod run;
 pub mod signals;
 
 use std::ffi::OsString;
@@ -51,7 +54,7 @@ pub fn main(prog: &str, words: Vec<OsString>, interrupted: Interrupted<'_>) -> i
     let result = command
         .try_get_matches_from_mut(words)
         .map_err(Failure::from)
-        .and_then(|matches| run(&mut command, &matches, interrupted));
+        .and_then(|matches| dispatch(&mut command, &matches, interrupted));
     match result {
         Ok(code) => code,
         Err(Failure::Usage(error)) => {
@@ -67,16 +70,19 @@ pub fn main(prog: &str, words: Vec<OsString>, interrupted: Interrupted<'_>) -> i
 }
 
 fn command() -> Command {
-    Command::new("netem")
+    let command = Command::new("netem")
         .version(env!("CARGO_PKG_VERSION"))
         .about("A network that misbehaves on command: seeded, unprivileged, repeatable")
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommand(relay::command())
+        .subcommand(relay::command());
+    #[cfg(all(target_os = "linux", feature = "raw"))]
+    let command = command.subcommand(bridge::command());
+    command
 }
 
-fn run(
+fn dispatch(
     command: &mut Command,
     matches: &ArgMatches,
     interrupted: Interrupted<'_>,
@@ -85,7 +91,11 @@ fn run(
         Some((name, matches)) => {
             // Errors found later name the verb as clap's own do.
             let verb = command.find_subcommand_mut(name).expect("clap found it");
-            relay::run(verb, matches, interrupted)
+            match name {
+                #[cfg(all(target_os = "linux", feature = "raw"))]
+                "bridge" => bridge::run(verb, matches, interrupted),
+                _ => relay::run(verb, matches, interrupted),
+            }
         }
         None => Ok(EXIT_USAGE),
     }

@@ -1,25 +1,15 @@
 //! `netem relay`: the UDP relay from the command line.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::endpoint::Endpoint;
-use super::report::{self, Summary};
-use super::{EXIT_INTERRUPTED, EXIT_OK, Failure, Interrupted, options};
+use super::run::{self, Counters, Driver};
+use super::{Failure, Interrupted, options};
 use crate::packet::Direction;
 use crate::random::Seed;
 use crate::relay::{Relay, RelayConfig, resolve};
 use crate::units::Nanos;
-
-/// How long the command sleeps between two looks at the signals.
-const SLICE: Duration = Duration::from_millis(25);
-/// How often the live line is written anew.
-const LIVE_INTERVAL: Duration = Duration::from_millis(200);
 
 const EXAMPLE: &str = "\
 Example:
@@ -31,35 +21,25 @@ give the same decisions. Ctrl-C prints the summary.";
 
 pub(super) fn command() -> Command {
     let endpoint = |name: &'static str| {
-        Arg::new(name).long(name).value_name("HOST:PORT").value_parser(value_parser!(Endpoint))
-    };
-    let time = |name: &'static str| {
-        Arg::new(name).long(name).value_name("TIME").value_parser(value_parser!(Nanos))
+        let arg = Arg::new(name).long(name).value_name("HOST:PORT").required(true);
+        arg.value_parser(value_parser!(Endpoint))
     };
     let command = Command::new("relay")
         .about("Relay UDP datagrams to a server over a bad network")
         .after_help(EXAMPLE)
-        .arg(endpoint("listen").required(true).help("Where clients send to; port 0: a free one"))
-        .arg(endpoint("upstream").required(true).help("The server"));
-    options::add(command).args([
-        Arg::new("seed")
-            .long("seed")
-            .value_name("NUMBER")
-            .value_parser(value_parser!(u64))
-            .help("Decide as in the run with this seed [default: a fresh one, printed]"),
-        time("duration").help("Stop after this time [default: at Ctrl-C]"),
-        time("idle").help("Forget a client that is silent for so long [default: 2min]"),
+        .arg(endpoint("listen").help("Where clients send to; port 0: a free one"))
+        .arg(endpoint("upstream").help("The server"));
+    options::add(command).args(run::args()).args([
         Arg::new("clients")
             .long("clients")
             .value_name("NUMBER")
             .value_parser(value_parser!(u32).range(1..))
             .help("Serve at most so many clients at once [default: 16384]"),
-        Arg::new("log")
-            .long("log")
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
-            .help("Write the decision log, one line a packet, at the end"),
-        Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the summary as JSON"),
+        Arg::new("idle")
+            .long("idle")
+            .value_name("TIME")
+            .value_parser(value_parser!(Nanos))
+            .help("Forget a client that is silent for so long [default: 2min]"),
     ])
 }
 
@@ -69,66 +49,48 @@ pub(super) fn run(
     interrupted: Interrupted<'_>,
 ) -> Result<i32, Failure> {
     let config = config(command, matches)?;
-    let log = matches.get_one::<PathBuf>("log");
-    let log = log.map(|path| create(path).map(|file| (path, file))).transpose()?;
-    let relay = Relay::start(config).map_err(|error| Failure::Work(error.to_string()))?;
-    let title = format!("relay {} -> {}, seed {}", relay.address(), relay.upstream(), relay.seed());
-    let _ = writeln!(io::stderr(), "netem {title}");
-
-    let start = Instant::now();
-    let until = matches.get_one::<Nanos>("duration").map(|time| time.to_duration());
-    let stopped = watch(&relay, start, until, interrupted);
-    let stats = relay.close();
-    let summary = Summary {
-        title: &title,
-        seed: relay.seed(),
-        elapsed: start.elapsed(),
-        up: &stats.up,
-        down: &stats.down,
-        extra: &[
-            ("clients", stats.clients_total),
-            ("clients expired", stats.clients_expired),
-            ("receive errors", stats.receive_errors),
-        ],
-    };
-    // Whoever closed our standard output does not want to know.
-    let _ = report::print(&summary, matches.get_flag("json"));
-    if let Some((path, mut file)) = log {
-        let text = relay.log_text();
-        file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error))?;
-    }
-    Ok(if stopped { EXIT_INTERRUPTED } else { EXIT_OK })
+    let start = || Relay::start(config).map_err(|error| Failure::Work(error.to_string()));
+    run::run(matches, start, interrupted)
 }
 
-/// Waits for Ctrl-C (`true`) or the end of the time (`false`), showing a live line on a terminal.
-fn watch(
-    relay: &Relay,
-    start: Instant,
-    until: Option<Duration>,
-    interrupted: Interrupted<'_>,
-) -> bool {
-    let is_terminal = io::stderr().is_terminal();
-    let mut shown: Option<Instant> = None;
-    let stopped = loop {
-        if interrupted() {
-            break true;
-        }
-        let left = until.map(|until| until.saturating_sub(start.elapsed()));
-        if left == Some(Duration::ZERO) || relay.is_closed() {
-            break false;
-        }
-        if is_terminal && shown.is_none_or(|shown| shown.elapsed() >= LIVE_INTERVAL) {
-            let stats = relay.stats();
-            let line = report::live_line(&stats.up, &stats.down, ("clients", stats.clients));
-            let _ = write!(io::stderr(), "\r\x1b[K{line}");
-            shown = Some(Instant::now());
-        }
-        std::thread::sleep(left.map_or(SLICE, |left| left.min(SLICE)));
-    };
-    if shown.is_some() {
-        let _ = writeln!(io::stderr());
+impl Driver for Relay {
+    fn title(&self) -> String {
+        format!("relay {} -> {}", self.address(), self.upstream())
     }
-    stopped
+
+    fn seed(&self) -> Seed {
+        Self::seed(self)
+    }
+
+    fn counters(&self) -> Counters {
+        let stats = self.stats();
+        Counters {
+            up: stats.up,
+            down: stats.down,
+            live: ("clients", stats.clients),
+            extra: vec![
+                ("clients", stats.clients_total),
+                ("clients expired", stats.clients_expired),
+                ("receive errors", stats.receive_errors),
+            ],
+        }
+    }
+
+    fn log_text(&self) -> String {
+        Self::log_text(self)
+    }
+
+    fn close(&self) {
+        Self::close(self);
+    }
+
+    fn is_closed(&self) -> bool {
+        Self::is_closed(self)
+    }
+
+    fn failure(&self) -> Option<String> {
+        None
+    }
 }
 
 fn config(command: &mut Command, matches: &ArgMatches) -> Result<RelayConfig, Failure> {
@@ -144,7 +106,7 @@ fn config(command: &mut Command, matches: &ArgMatches) -> Result<RelayConfig, Fa
         return Err(command.error(ErrorKind::ValueValidation, message).into());
     }
     let mut config = RelayConfig { up, down, ..RelayConfig::new(listen, upstream) };
-    config.seed = matches.get_one("seed").copied().map(Seed);
+    config.seed = run::seed(matches);
     if let Some(&clients) = matches.get_one::<u32>("clients") {
         config.clients_max = clients as usize;
     }
@@ -152,12 +114,4 @@ fn config(command: &mut Command, matches: &ArgMatches) -> Result<RelayConfig, Fa
         config.idle = idle;
     }
     Ok(config)
-}
-
-fn create(path: &PathBuf) -> Result<File, Failure> {
-    File::create(path).map_err(|error| cannot_write(path, &error))
-}
-
-fn cannot_write(path: &std::path::Path, error: &io::Error) -> Failure {
-    Failure::Work(format!("cannot write the log {}: {error}", path.display()))
 }

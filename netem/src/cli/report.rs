@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use super::run::Counters;
 use crate::random::Seed;
 use crate::stats::LinkStats;
 use crate::verdict::DropReason;
@@ -14,10 +15,7 @@ pub(super) struct Summary<'a> {
     pub(super) title: &'a str,
     pub(super) seed: Seed,
     pub(super) elapsed: Duration,
-    pub(super) up: &'a LinkStats,
-    pub(super) down: &'a LinkStats,
-    /// Counters of the driver itself.
-    pub(super) extra: &'a [(&'static str, u64)],
+    pub(super) counters: &'a Counters,
 }
 
 /// Prints the summary to standard output.
@@ -28,19 +26,18 @@ pub(super) fn print(summary: &Summary<'_>, as_json: bool) -> io::Result<()> {
 }
 
 /// Both directions in one line.
-pub(super) fn live_line(up: &LinkStats, down: &LinkStats, extra: (&str, u64)) -> String {
+pub(super) fn live_line(counters: &Counters) -> String {
     let side = |stats: &LinkStats| {
         let (dropped, queued) = (stats.dropped_total(), stats.queued);
-        format!(
-            "{} in, {} out, {dropped} dropped, {queued} queued",
-            stats.received, stats.delivered
-        )
+        let (received, delivered) = (stats.received, stats.delivered);
+        format!("{received} in, {delivered} out, {dropped} dropped, {queued} queued")
     };
-    format!("up {} | down {} | {} {}", side(up), side(down), extra.1, extra.0)
+    let (name, count) = counters.live;
+    format!("up {} | down {} | {count} {name}", side(&counters.up), side(&counters.down))
 }
 
 /// The counters of a direction by name, in the order they balance.
-fn counters(stats: &LinkStats) -> Vec<(String, u64)> {
+fn by_name(stats: &LinkStats) -> Vec<(String, u64)> {
     let mut counters = vec![
         ("received".to_owned(), stats.received),
         ("duplicated".to_owned(), stats.duplicated),
@@ -58,7 +55,7 @@ fn counters(stats: &LinkStats) -> Vec<(String, u64)> {
 }
 
 fn table(summary: &Summary<'_>) -> String {
-    let (up, down) = (counters(summary.up), counters(summary.down));
+    let (up, down) = (by_name(&summary.counters.up), by_name(&summary.counters.down));
     let mut names: Vec<&str> = up.iter().map(|(name, _)| name.as_str()).collect();
     for (place, (name, _)) in down.iter().enumerate() {
         if !names.contains(&name.as_str()) {
@@ -74,7 +71,7 @@ fn table(summary: &Summary<'_>) -> String {
     for name in names {
         let _ = writeln!(text, "{name:<26}{:>14}{:>14}", value(&up, name), value(&down, name));
     }
-    for (name, value) in summary.extra {
+    for (name, value) in &summary.counters.extra {
         let _ = writeln!(text, "{name:<26}{value:>14}");
     }
     text
@@ -101,9 +98,14 @@ fn json(summary: &Summary<'_>) -> String {
     };
     let mut text = format!("{{\"seed\": {}", summary.seed);
     let _ = write!(text, ", \"elapsed_s\": {:.6}", summary.elapsed.as_secs_f64());
-    for (name, value) in summary.extra {
+    for (name, value) in &summary.counters.extra {
         let _ = write!(text, ", \"{}\": {value}", name.replace(' ', "_"));
     }
-    let _ = writeln!(text, ", \"up\": {}, \"down\": {}}}", side(summary.up), side(summary.down));
+    let _ = writeln!(
+        text,
+        ", \"up\": {}, \"down\": {}}}",
+        side(&summary.counters.up),
+        side(&summary.counters.down)
+    );
     text
 }

@@ -1,0 +1,171 @@
+//! A bridge between two interfaces: every frame that comes in on one goes out on the other, and
+//! the wire between is bad. `up` is left to right.
+//!
+//! Works for every protocol. Decides per packet as it would be on the wire: a frame that the
+//! sender left to be cut into segments (TSO, UDP GSO) is cut first. Checksums that the sender left
+//! to the hardware are carried across as such, so nothing has to be switched off.
+//!
+//! Rules of this folder: `pnet` is named here only; a frame is never trusted; every frame is
+//! counted by reason; the interfaces are left as they were found.
+
+mod engine;
+mod error;
+mod flows;
+mod frame_io;
+mod segment;
+mod socket;
+
+use std::sync::Arc;
+
+use crate::clock::{Shared, Worker, fresh_seed};
+use crate::link::LinkConfig;
+use crate::log::{LOG_PACKETS_DEFAULT, write_log};
+use crate::packet::Direction;
+use crate::random::Seed;
+use crate::stats::LinkStats;
+
+use engine::{Core, Engine};
+
+pub use error::BridgeError;
+pub use flows::TRACKED_FLOWS_MAX;
+
+/// What a bridge does, and between which interfaces.
+#[derive(Debug, Clone)]
+pub struct BridgeConfig {
+    /// The interface whose frames go up.
+    pub left: String,
+    /// The interface whose frames go down.
+    pub right: String,
+    /// Left to right.
+    pub up: LinkConfig,
+    /// Right to left.
+    pub down: LinkConfig,
+    /// The seed of all decisions; `None` takes a fresh one.
+    pub seed: Option<Seed>,
+    /// How many packets a direction the decision log keeps.
+    pub log_packets_max: usize,
+}
+
+impl BridgeConfig {
+    /// A bridge that does nothing to the frames.
+    pub fn new(left: impl Into<String>, right: impl Into<String>) -> Self {
+        Self {
+            left: left.into(),
+            right: right.into(),
+            up: LinkConfig::default(),
+            down: LinkConfig::default(),
+            seed: None,
+            log_packets_max: LOG_PACKETS_DEFAULT,
+        }
+    }
+}
+
+/// What a bridge has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BridgeStats {
+    /// Left to right.
+    pub up: LinkStats,
+    /// Right to left.
+    pub down: LinkStats,
+    /// Flows that were told apart.
+    pub flows_total: u64,
+    /// Frames that came in to be cut into packets: the counters count the packets.
+    pub segmented: u64,
+    /// Times the system refused to give a frame, other than "nothing there".
+    pub receive_errors: u64,
+}
+
+impl BridgeStats {
+    /// Whether every packet is accounted for in both directions.
+    pub fn is_balanced(&self) -> bool {
+        self.up.is_balanced() && self.down.is_balanced()
+    }
+}
+
+/// A running bridge; dropping it closes it. Needs `CAP_NET_RAW` (or root).
+///
+/// ```no_run
+/// use netem::bridge::{Bridge, BridgeConfig};
+///
+/// let mut config = BridgeConfig::new("veth-left", "veth-right");
+/// config.up.loss = "1%".parse()?;
+/// let bridge = Bridge::start(config)?;
+/// println!("{:?}", bridge.close());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Bridge {
+    seed: Seed,
+    worker: Worker<Core>,
+}
+
+impl Bridge {
+    /// Opens both interfaces and starts the engine.
+    ///
+    /// # Errors
+    /// [`BridgeError`]: an interface that is not there or not up, the same one twice, or no right
+    /// to open it.
+    pub fn start(config: BridgeConfig) -> Result<Self, BridgeError> {
+        let seed = config.seed.unwrap_or_else(fresh_seed);
+        if config.left == config.right {
+            return Err(BridgeError::SameInterface { name: config.left });
+        }
+        let left = frame_io::open(&config.left)?;
+        let right = frame_io::open(&config.right)?;
+        let core = Core::new(&config, seed, left, right);
+        let shared = Shared::new(core);
+        let (engine, waker) = Engine::new(Arc::clone(&shared)).map_err(BridgeError::System)?;
+        let worker = Worker::start("netem-bridge", shared, waker, move || engine.run())
+            .map_err(BridgeError::System)?;
+        Ok(Self { seed, worker })
+    }
+
+    /// The seed of all decisions.
+    pub const fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    /// The counters so far.
+    pub fn stats(&self) -> BridgeStats {
+        self.worker.with_core(|core| core.stats())
+    }
+
+    /// Changes what happens to packets from now on; those on their way keep their time.
+    pub fn set_config(&self, direction: Direction, config: LinkConfig) {
+        self.worker.with_core(|core| core.link(direction).set_config(config));
+    }
+
+    /// The decision log so far, see [`crate::log`]. Sizes are those of whole frames.
+    pub fn log_text(&self) -> String {
+        let (up, down) = self.worker.with_core(|core| {
+            (core.link(Direction::Up).log().clone(), core.link(Direction::Down).log().clone())
+        });
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = write_log(&mut text, self.seed, &up, &down);
+        text
+    }
+
+    /// Why the bridge ended on its own, if it did: an interface is gone.
+    pub fn failure(&self) -> Option<BridgeError> {
+        self.worker.with_core(|core| core.failure())
+    }
+
+    /// Stops the engine and returns the final counters. What was still on its way is counted as
+    /// dropped, `closed`. Closing twice is harmless.
+    pub fn close(&self) -> BridgeStats {
+        self.worker.close();
+        self.stats()
+    }
+
+    /// Whether the bridge has ended.
+    pub fn is_closed(&self) -> bool {
+        self.worker.is_closed()
+    }
+}
+
+impl Drop for Bridge {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,140 @@
+//! What running a driver from the command line has in common: the options `--seed`, `--duration`,
+//! `--log`, `--json`, the live line, the end.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+
+use super::report::{self, Summary};
+use super::{EXIT_INTERRUPTED, EXIT_OK, Failure, Interrupted};
+use crate::random::Seed;
+use crate::stats::LinkStats;
+use crate::units::Nanos;
+
+/// How long the command sleeps between two looks at the signals.
+const SLICE: Duration = Duration::from_millis(25);
+/// How often the live line is written anew.
+const LIVE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The counters of a driver, by name.
+pub(super) struct Counters {
+    pub(super) up: LinkStats,
+    pub(super) down: LinkStats,
+    /// What is alive now, for the live line.
+    pub(super) live: (&'static str, u64),
+    /// Counters of the driver itself, for the summary.
+    pub(super) extra: Vec<(&'static str, u64)>,
+}
+
+/// A driver that runs until it is closed.
+pub(super) trait Driver {
+    /// What runs, in one line.
+    fn title(&self) -> String;
+    fn seed(&self) -> Seed;
+    fn counters(&self) -> Counters;
+    fn log_text(&self) -> String;
+    fn close(&self);
+    /// Whether it has ended on its own.
+    fn is_closed(&self) -> bool;
+    /// Why it has ended on its own.
+    fn failure(&self) -> Option<String>;
+}
+
+/// The options that every driver has.
+pub(super) fn args() -> [Arg; 4] {
+    [
+        Arg::new("seed")
+            .long("seed")
+            .value_name("NUMBER")
+            .value_parser(value_parser!(u64))
+            .help("Decide as in the run with this seed [default: a fresh one, printed]"),
+        Arg::new("duration")
+            .long("duration")
+            .value_name("TIME")
+            .value_parser(value_parser!(Nanos))
+            .help("Stop after this time [default: at Ctrl-C]"),
+        Arg::new("log")
+            .long("log")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Write the decision log, one line a packet, at the end"),
+        Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the summary as JSON"),
+    ]
+}
+
+/// The seed that was asked for.
+pub(super) fn seed(matches: &ArgMatches) -> Option<Seed> {
+    matches.get_one("seed").copied().map(Seed)
+}
+
+/// Starts a driver, watches it to its end, reports.
+pub(super) fn run<D: Driver>(
+    matches: &ArgMatches,
+    start: impl FnOnce() -> Result<D, Failure>,
+    interrupted: Interrupted<'_>,
+) -> Result<i32, Failure> {
+    // Before anything runs, so that a log that cannot be written costs no traffic.
+    let log = matches.get_one::<PathBuf>("log");
+    let log = log.map(|path| create(path).map(|file| (path, file))).transpose()?;
+    let driver = start()?;
+    let title = format!("{}, seed {}", driver.title(), driver.seed());
+    let _ = writeln!(io::stderr(), "netem {title}");
+    let begin = Instant::now();
+    let until = matches.get_one::<Nanos>("duration").map(|time| time.to_duration());
+    let stopped = watch(&driver, begin, until, interrupted);
+    driver.close();
+    let (seed, elapsed, counters) = (driver.seed(), begin.elapsed(), driver.counters());
+    let summary = Summary { title: &title, seed, elapsed, counters: &counters };
+    // Whoever closed our standard output does not want to know.
+    let _ = report::print(&summary, matches.get_flag("json"));
+    if let Some((path, mut file)) = log {
+        let text = driver.log_text();
+        file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error))?;
+    }
+    match driver.failure() {
+        Some(failure) => Err(Failure::Work(failure)),
+        None if stopped => Ok(EXIT_INTERRUPTED),
+        None => Ok(EXIT_OK),
+    }
+}
+
+/// Waits for Ctrl-C (`true`) or the end of the time (`false`), showing a live line on a terminal.
+fn watch(
+    driver: &impl Driver,
+    begin: Instant,
+    until: Option<Duration>,
+    interrupted: Interrupted<'_>,
+) -> bool {
+    let is_terminal = io::stderr().is_terminal();
+    let mut shown: Option<Instant> = None;
+    let stopped = loop {
+        if interrupted() {
+            break true;
+        }
+        let left = until.map(|until| until.saturating_sub(begin.elapsed()));
+        if left == Some(Duration::ZERO) || driver.is_closed() {
+            break false;
+        }
+        if is_terminal && shown.is_none_or(|shown| shown.elapsed() >= LIVE_INTERVAL) {
+            let line = report::live_line(&driver.counters());
+            let _ = write!(io::stderr(), "\r\x1b[K{line}");
+            shown = Some(Instant::now());
+        }
+        std::thread::sleep(left.map_or(SLICE, |left| left.min(SLICE)));
+    };
+    if shown.is_some() {
+        let _ = writeln!(io::stderr());
+    }
+    stopped
+}
+
+fn create(path: &Path) -> Result<File, Failure> {
+    File::create(path).map_err(|error| cannot_write(path, &error))
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure::Work(format!("cannot write the log {}: {error}", path.display()))
+}
