@@ -215,9 +215,10 @@ class UDPWithACK:
         return AckStats(**self._endpoint.stats())
 
     def close(self) -> None:
-        """Stop at once: what waits for an ACK fails with the reason ``"closed"``.
+        """Stop: what waits for an ACK fails with the reason ``"closed"``.
 
-        Returns when the thread is gone. Leaving a ``with`` block does :meth:`flush` before,
+        What has already arrived is still handled: DATA acknowledged (:meth:`receive` returns it
+        even now), ACKs counted. Returns when the thread is gone. Leaving a ``with`` block does :meth:`flush` before,
         unless an exception ends the block.
         """
         self._endpoint.close()

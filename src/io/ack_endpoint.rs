@@ -95,7 +95,6 @@ pub(super) struct Shared {
     received: Condvar,
     /// A message was acknowledged or failed, or the endpoint closed.
     settled: Condvar,
-    waker: Waker,
     start: Instant,
 }
 
@@ -103,8 +102,12 @@ pub(super) struct Shared {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) machine: Machine,
+    /// Whether the thread has been asked to end.
+    pub(super) closing: bool,
     /// `None` once closed.
-    pub(super) socket: Option<Arc<UdpSocket>>,
+    socket: Option<Arc<UdpSocket>>,
+    /// `None` once closed.
+    waker: Option<Waker>,
     /// Datagrams that found the socket's send buffer full: the thread's business.
     pub(super) backlog: VecDeque<Transmit>,
     pub(super) io: IoStats,
@@ -136,7 +139,9 @@ impl AckEndpoint {
         let socket = Arc::new(socket);
         let state = State {
             machine: Machine::new(config),
+            closing: false,
             socket: Some(Arc::clone(&socket)),
+            waker: Some(waker),
             backlog: VecDeque::new(),
             io: IoStats::default(),
             sleeps_until: None,
@@ -147,7 +152,6 @@ impl AckEndpoint {
             state: Mutex::new(state),
             received: Condvar::new(),
             settled: Condvar::new(),
-            waker,
             start: Instant::now(),
         });
         let theirs = Arc::clone(&shared);
@@ -184,21 +188,25 @@ impl AckEndpoint {
         let to = self.reachable(to);
         let now = self.shared.now();
         let mut state = self.shared.lock();
+        if state.closing {
+            return Err(SendError::Closed.into());
+        }
         let seq = state.machine.send(now, to, payload, policy)?;
         // The thread empties the queue before it lets go of the lock: what is in it is ours.
         let transmit = state.machine.poll_transmit();
         let socket = state.socket.clone().ok_or(SendError::Closed)?;
         let deadline = state.machine.poll_timeout();
         if state.sleeps_until.is_none_or(|until| deadline.is_some_and(|due| due < until)) {
-            self.shared.waker.wake();
+            state.wake();
             state.sleeps_until = deadline;
         }
         drop(state);
         match transmit.map(|transmit| (send_now(&socket, &transmit), transmit)) {
             None | Some((Ok(()), _)) => Ok(seq),
             Some((Err(error), transmit)) if is_full(&error) => {
-                self.shared.lock().backlog.push_back(transmit);
-                self.shared.waker.wake();
+                let mut state = self.shared.lock();
+                state.backlog.push_back(transmit);
+                state.wake();
                 Ok(seq)
             }
             Some((Err(error), _)) => {
@@ -301,22 +309,28 @@ impl AckEndpoint {
         (events, state.machine.events_lost())
     }
 
-    /// Stops. What waits for an ACK fails; what was received can still be taken. Returns when the
+    /// Stops. What has arrived at the socket is still handled: DATA acknowledged, ACKs counted;
+    /// what waits for an ACK then fails. What was received can still be taken. Returns when the
     /// thread is gone; closing again does nothing.
     pub fn close(&self) {
+        // Held to the end, so that whoever closes too returns after the end as well.
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.shared.lock();
+        state.closing = true;
+        state.wake();
+        drop(state);
+        if let Some(thread) = thread.take() {
+            // A panic there would be a bug; it was printed already and must not spread.
+            let _ = thread.join();
+        }
         let mut state = self.shared.lock();
         state.machine.close();
         state.socket = None;
+        state.waker = None;
         state.backlog.clear();
         drop(state);
         self.shared.received.notify_all();
         self.shared.settled.notify_all();
-        self.shared.waker.wake();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            // A panic there would be a bug; it was printed already and must not spread.
-            let _ = thread.join();
-        }
     }
 
     fn wait_settled_until(&self, timeout: Duration, done: impl Fn(&State) -> bool) -> bool {
@@ -351,6 +365,14 @@ impl AckEndpoint {
 impl Drop for AckEndpoint {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+impl State {
+    fn wake(&self) {
+        if let Some(waker) = &self.waker {
+            waker.wake();
+        }
     }
 }
 

@@ -19,12 +19,17 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// time, and an ACK when its DATA comes again.
 const OUTBOX_MAX: usize = 8_192;
 
+/// Batches handled after the application closed the endpoint: more than a receive buffer holds.
+const FINAL_BATCHES_MAX: usize = 1_024;
+
 /// Works until the endpoint is closed.
 pub(super) fn run(shared: &Shared, socket: &UdpSocket, wakes: &WakeReceiver) {
     let mut inbox = Inbox::new();
     let mut outbox: VecDeque<Transmit> = VecDeque::new();
     loop {
-        let Some(sleep) = prepare_sleep(shared, &mut outbox) else { return };
+        let Some(sleep) = prepare_sleep(shared, &mut outbox) else {
+            return finish(shared, socket, &mut inbox, &mut outbox);
+        };
         let writable = !outbox.is_empty();
         let Ok(ready) = wakes.wait(socket, writable, sleep) else {
             // Out of kernel memory: nothing to do about it but to come back.
@@ -44,11 +49,25 @@ pub(super) fn run(shared: &Shared, socket: &UdpSocket, wakes: &WakeReceiver) {
     }
 }
 
+/// Handles what has arrived before the end, so that nobody repeats it in vain.
+fn finish(shared: &Shared, socket: &UdpSocket, inbox: &mut Inbox, outbox: &mut VecDeque<Transmit>) {
+    for _ in 0..FINAL_BATCHES_MAX {
+        let system_errors = inbox.fill(socket);
+        if inbox.datagrams().len() == 0 {
+            break;
+        }
+        handle(shared, inbox, IoStats { system_errors, unreachable: 0 }, outbox);
+        transmit(shared, socket, outbox);
+    }
+}
+
 /// How long to sleep (`Some(None)`: as long as it takes); `None` when the endpoint is closed.
 fn prepare_sleep(shared: &Shared, outbox: &mut VecDeque<Transmit>) -> Option<Option<Duration>> {
     let now = shared.now();
     let mut state = shared.lock();
-    state.socket.as_ref()?;
+    if state.closing {
+        return None;
+    }
     outbox.append(&mut state.backlog);
     let deadline = state.machine.poll_timeout();
     // An earlier time slept for before is kept: waking once for nothing is cheaper than being
