@@ -218,8 +218,8 @@ class UDPWithACK:
         """Stop: what waits for an ACK fails with the reason ``"closed"``.
 
         What has already arrived is still handled: DATA acknowledged (:meth:`receive` returns it
-        even now), ACKs counted. Returns when the thread is gone. Leaving a ``with`` block does :meth:`flush` before,
-        unless an exception ends the block.
+        even now), ACKs counted. Returns when the thread is gone. Leaving a ``with`` block does
+        :meth:`flush` before, unless an exception ends the block.
         """
         self._endpoint.close()
         self.sock.close()

@@ -64,8 +64,8 @@ impl<P: Ord + Clone, T> PeerTable<P, T> {
         self.peers.retain(|peer, entry| keep(peer, &mut entry.value));
     }
 
-    /// News of `peer` at `now`: its state, made by `new` if it was unknown. States that had to make room
-    /// go to `forgotten`.
+    /// News of `peer` at `now`: its state, made by `new` if it was unknown. States that had to
+    /// make room go to `forgotten`.
     pub fn heard(
         &mut self,
         now: Micros,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import random
-import select
-import socket
-import threading
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from reliable_support import at
@@ -17,53 +15,15 @@ from udpcore.reliable import UDPWithACK
 
 MESSAGES = 200
 
+#: Both ways.
+BAD_LINK = {"loss": "20%", "duplicate": "5%", "reorder": "5%", "delay": "2ms", "jitter": "1ms"}
+
 
 @pytest.fixture
 def plain() -> Iterator[AckPeer]:
     peer = AckPeer(0)
     yield peer
     peer.sock.close()
-
-
-class LossyMiddle(threading.Thread):
-    """Forwards datagrams between one client and one server; loses and doubles some, by seed."""
-
-    def __init__(self, server: tuple[str, int], seed: int) -> None:
-        super().__init__()
-        self._server = server
-        self._random = random.Random(seed)
-        self._front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._front.bind(("127.0.0.1", 0))
-        self._back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._closed, self._closing = socket.socketpair()
-        self.address = self._front.getsockname()
-
-    def run(self) -> None:
-        client = None
-        while True:
-            ready, _, _ = select.select([self._front, self._back, self._closed], [], [])
-            if self._closed in ready:
-                break
-            for sock in ready:
-                datagram, address = sock.recvfrom(65_535)
-                if sock is self._front:
-                    client = address
-                copies = self._random.choices([0, 1, 2], [20, 75, 5])[0]
-                for _ in range(copies):
-                    if sock is self._front:
-                        self._back.sendto(datagram, self._server)
-                    elif client is not None:
-                        self._front.sendto(datagram, client)
-
-    def __enter__(self) -> LossyMiddle:
-        self.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._closing.close()
-        self.join()
-        for sock in (self._front, self._back, self._closed):
-            sock.close()
 
 
 def test_our_sender_and_a_plain_receiver(plain):
@@ -94,20 +54,22 @@ def test_a_plain_sender_and_our_receiver(plain):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_a_plain_sender_through_loss_is_delivered_exactly_once(plain, seed):
-    with UDPWithACK(0) as ours, LossyMiddle(at(ours), seed) as middle:
+def test_a_plain_sender_through_loss_is_delivered_exactly_once(plain, netem, seed):
+    with UDPWithACK(0) as ours:
+        middle = netem(at(ours), seed=seed, **BAD_LINK)
         for n in range(MESSAGES):
             plain.send_reliable(b"message %d" % n, middle.address, 50, timeout=0.05)
         while plain.pending_acks:
             plain.receive()
         assert plain.given_up == []
         received = Counter(payload for payload, _ in ours.receive_many(1000))
-        assert received == Counter(b"message %d" % n for n in range(MESSAGES)), f"seed {seed}"
+        assert received == Counter(b"message %d" % n for n in range(MESSAGES))
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_our_sender_through_loss_reaches_a_plain_receiver(plain, seed):
-    with UDPWithACK(0) as ours, LossyMiddle(plain.sock.getsockname(), seed) as middle:
+def test_our_sender_through_loss_reaches_a_plain_receiver(plain, netem, seed):
+    with UDPWithACK(0) as ours:
+        middle = netem(plain.sock.getsockname(), seed=seed, **BAD_LINK)
         for n in range(MESSAGES):
             ours.send_reliable(b"message %d" % n, middle.address, 50, timeout=0.05)
         received = Counter()
@@ -115,6 +77,59 @@ def test_our_sender_through_loss_reaches_a_plain_receiver(plain, seed):
             payload, _ = plain.receive()
             if payload is not None:
                 received[payload] += 1
-        assert ours.failed == {}, f"seed {seed}"
+        assert ours.failed == {}
         # A plain receiver cannot tell duplicates, but it has every message.
         assert set(received) == {b"message %d" % n for n in range(MESSAGES)}
+
+
+def messages(seed: int, count: int) -> list[bytes]:
+    """Messages of 1 to 1,400 bytes, each with its number in front if it is long enough."""
+    numbers = random.Random(seed)
+    return [b"%06d" % n + numbers.randbytes(numbers.randint(0, 1_394)) for n in range(count)]
+
+
+@pytest.mark.parametrize("seed", [5, 6, 7])
+def test_both_ends_ours_through_loss_are_exactly_once(netem, seed):
+    sent = messages(seed, 1_000)
+    with UDPWithACK(0) as a, UDPWithACK(0) as b:
+        middle = netem(at(b), seed=seed, **BAD_LINK)
+        for message in sent:
+            a.send_reliable(message, middle.address, max_retries=20, timeout=0.1)
+        assert a.flush(timeout=30)
+        assert a.failed == {}
+        received = [payload for payload, _ in b.receive_many(10_000)]
+        assert sorted(received) == sorted(sent)
+        assert b.receive(timeout=0) == (None, None)
+        assert a.stats().retransmissions > 300
+        assert b.stats().duplicates > 100
+
+
+@pytest.mark.parametrize("seed", [8, 9])
+def test_with_few_retries_each_message_ends_as_acked_or_failed(netem, seed):
+    sent = messages(seed, 500)
+    with UDPWithACK(0) as a, UDPWithACK(0) as b:
+        middle = netem(at(b), seed=seed, **BAD_LINK)
+        numbers = [a.send_reliable(m, middle.address, timeout=0.1) for m in sent]
+        outcome = Counter(a.wait(seq, timeout=30) for seq in numbers)
+        stats = a.stats()
+        assert (stats.acked, stats.failed) == (outcome[True], outcome[False])
+        assert stats.acked + stats.failed == len(sent)
+        assert set(a.failed) == {seq for seq in numbers if not a.wait(seq)}
+        received = Counter(payload for payload, _ in b.receive_many(10_000))
+        assert set(received.values()) == {1}
+        assert stats.acked <= len(received) <= len(sent)
+
+
+def test_many_peers_at_once_through_one_lossy_server_link(netem):
+    with ExitStack() as stack:
+        server = stack.enter_context(UDPWithACK(0))
+        middle = netem(at(server), seed=10, **BAD_LINK)
+        clients = [stack.enter_context(UDPWithACK(0)) for _ in range(8)]
+        for n in range(50):
+            for client in clients:
+                client.send_reliable(b"%d" % n, middle.address, max_retries=20, timeout=0.1)
+        assert all(client.flush(timeout=30) for client in clients)
+        received = Counter(server.receive_many(10_000))
+        assert len(received) == 8 * 50
+        assert set(received.values()) == {1}
+        assert len({address for _, address in received}) == 8
