@@ -1,55 +1,32 @@
-//! `Message`, `Question` and `Record` of `udpcore.dns`: thin, lazy views of a checked message.
+//! `Message`, `parse` and `build_query` of `udpcore.dns`: thin, lazy views of a checked message.
 //!
 //! A view holds the message and an index; Python objects are made when an attribute is read.
 
+use super::dns_ask::check_edns;
+use super::dns_record::{
+    PyQuestion, PyRecord, TypeArg, hash_of, header_of, parse_name, value_error,
+};
 use super::dns_value::{self, registry};
 use crate::dns::compose::{Composer, compose};
-use crate::dns::header::{Flags, Header, Opcode};
-use crate::dns::message::{Message, Question, Record, Section};
+use crate::dns::message::{Message, Section};
 use crate::dns::query::Query;
-use crate::dns::rdtype::{Class, RdType};
-use crate::dns::{Name, answer, name};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use crate::dns::rdtype::RdType;
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyString, PyTuple};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-/// Any error of the floors below, as the `ValueError` it is here.
-pub(super) fn value_error(error: impl std::fmt::Display) -> PyErr {
-    PyValueError::new_err(error.to_string())
-}
-
-/// A name from a Python string.
-pub(super) fn parse_name(text: &str) -> PyResult<Name> {
-    text.parse().map_err(|error: name::NameError| value_error(error))
-}
-
-/// A record type from its mnemonic or number.
-#[derive(Clone, Copy)]
-pub(super) struct TypeArg(pub(super) RdType);
-
-impl FromPyObject<'_, '_> for TypeArg {
-    type Error = PyErr;
-
-    fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
-        if let Ok(word) = value.cast::<PyString>() {
-            return word.to_cow()?.parse().map(Self).map_err(value_error);
-        }
-        value.extract().map(|code| Self(RdType(code))).map_err(|_| {
-            PyTypeError::new_err("rdtype must be a mnemonic such as 'AAAA' or a number to 65535")
-        })
-    }
-}
-
-fn parse_class(word: &str) -> PyResult<Class> {
-    Class::parse(word)
-        .ok_or_else(|| value_error(format!("unknown class {word:?}; use IN, CH, HS or CLASS123")))
-}
-
-/// A checked message, frozen.
+/// A DNS message, frozen: checked from its first byte to its last, its records read lazily.
+///
+/// `Message(id=0, flags=0, rcode=0, questions=(), answers=(), authorities=(), additionals=(), *,
+/// opcode=0)` builds one; `udpcore.dns.parse` reads one. `str()` is what dig prints. Equal when
+/// all values are. Raises ValueError for values that make no message. RFC 1035 §4, RFC 6891.
+///
+/// >>> from udpcore import dns
+/// >>> dns.Message(7, questions=[dns.Question("example.com")]).to_wire().hex()
+/// '000700000001000000000000076578616d706c6503636f6d0000010001'
 #[pyclass(frozen, name = "Message", module = "udpcore._core")]
 pub(super) struct PyMessage {
     pub(super) message: Arc<Message>,
@@ -120,26 +97,31 @@ impl PyMessage {
         Ok(Self::new(message))
     }
 
+    /// The 16-bit number that matches an answer with its query.
     #[getter]
     fn id(&self) -> u16 {
         self.message.header().id
     }
 
+    /// The flag bits of the header, without opcode and rcode.
     #[getter]
     fn flags<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         registry(py)?.flags(py, self.message.header().flags.0)
     }
 
+    /// The kind of query; 0 is the usual one.
     #[getter]
     fn opcode(&self) -> u8 {
         self.message.header().opcode.0
     }
 
+    /// The response code with the upper bits from EDNS: an `Rcode`, or a number it does not know.
     #[getter]
     fn rcode<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         registry(py)?.rcode(py, self.message.rcode().0)
     }
 
+    /// The questions, a tuple; nearly always one.
     #[getter]
     fn questions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         let made = self.sections[3].get_or_try_init(py, || {
@@ -151,31 +133,37 @@ impl PyMessage {
         Ok(made.bind(py).clone())
     }
 
+    /// The records that answer.
     #[getter]
     fn answers<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.records(py, Section::Answer)
     }
 
+    /// Who is the authority, or the SOA of a negative answer.
     #[getter]
     fn authorities<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.records(py, Section::Authority)
     }
 
+    /// Records that help, OPT included.
     #[getter]
     fn additionals<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
         self.records(py, Section::Additional)
     }
 
+    /// The data of the OPT record, `None` without EDNS.
     #[getter]
     fn edns<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.message.edns().map(|edns| dns_value::edns_to_python(py, &edns)).transpose()
     }
 
+    /// The bytes this message was parsed from.
     #[getter]
     fn wire<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
         PyBytes::new(py, self.message.wire())
     }
 
+    /// The bytes composed anew from the values, names compressed.
     fn to_wire<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.composed()?))
     }
@@ -217,183 +205,14 @@ impl PyMessage {
     }
 }
 
-fn header_of(id: u16, flags: u16, rcode: u16, opcode: u8) -> PyResult<Header> {
-    if flags & !Flags::MASK != 0 {
-        let text =
-            format!("flags {flags:#06x} reach into opcode or rcode; they have own arguments");
-        return Err(value_error(text));
-    }
-    if opcode > 15 || rcode > 4095 {
-        return Err(value_error(format!("opcode {opcode} (0 to 15) or rcode {rcode} (0 to 4095)")));
-    }
-    let rcode_low = (rcode & 15) as u8;
-    Ok(Header { id, flags: Flags(flags), opcode: Opcode(opcode), rcode_low, counts: [0; 4] })
-}
-
-fn hash_of(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
-}
-
-/// A question, frozen.
-#[pyclass(frozen, name = "Question", module = "udpcore._core")]
-pub(super) struct PyQuestion {
-    message: Arc<Message>,
-    index: usize,
-}
-
-impl PyQuestion {
-    fn view(&self) -> Question<'_> {
-        // The index came from this very message.
-        self.message.questions().nth(self.index).expect("a question of this message")
-    }
-}
-
-#[pymethods]
-impl PyQuestion {
-    #[new]
-    #[pyo3(signature = (name, rdtype=TypeArg(RdType::A), rdclass="IN"))]
-    fn py_new(name: &str, rdtype: TypeArg, rdclass: &str) -> PyResult<Self> {
-        let mut query = Query::new(parse_name(name)?, rdtype.0);
-        query.class = parse_class(rdclass)?;
-        query.edns = None;
-        let message = Message::parse(query.compose(0)).map_err(value_error)?;
-        Ok(Self { message: Arc::new(message), index: 0 })
-    }
-
-    #[getter]
-    fn name(&self) -> String {
-        self.view().name.to_string()
-    }
-
-    #[getter]
-    fn rdtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        Ok(registry(py)?.mnemonic(py, self.view().rdtype))
-    }
-
-    #[getter]
-    fn rdclass(&self) -> String {
-        self.view().class.to_string()
-    }
-
-    fn __str__(&self) -> String {
-        self.view().to_string()
-    }
-
-    fn __repr__(&self) -> String {
-        let view = self.view();
-        format!("Question('{}', '{}', '{}')", view.name, view.rdtype, view.class)
-    }
-
-    fn __eq__(&self, other: &Self) -> bool {
-        let (a, b) = (self.view(), other.view());
-        (a.rdtype, a.class) == (b.rdtype, b.class) && a.name.eq_ignore_case(&b.name)
-    }
-
-    fn __hash__(&self) -> u64 {
-        let view = self.view();
-        hash_of(format!("{} {}", view.name, view.rdtype).to_ascii_lowercase().as_bytes())
-    }
-}
-
-/// A record, frozen.
-#[pyclass(frozen, name = "Record", module = "udpcore._core")]
-pub(super) struct PyRecord {
-    pub(super) message: Arc<Message>,
-    pub(super) index: usize,
-}
-
-impl PyRecord {
-    pub(super) fn view(&self) -> Record<'_> {
-        self.message.record(self.index)
-    }
-
-    /// The record alone, for comparison.
-    fn composed(&self) -> PyResult<Vec<u8>> {
-        let mut composer = Composer::new(&header_of(0, 0, 0, 0)?);
-        composer.record(Section::Additional, &self.view()).map_err(value_error)?;
-        composer.finish().map_err(value_error)
-    }
-}
-
-#[pymethods]
-impl PyRecord {
-    #[new]
-    #[pyo3(signature = (name, rdtype, ttl, data, rdclass="IN"))]
-    fn py_new(
-        py: Python<'_>,
-        name: &str,
-        rdtype: TypeArg,
-        ttl: u32,
-        data: &Bound<'_, PyAny>,
-        rdclass: &str,
-    ) -> PyResult<Self> {
-        let name = parse_name(name)?;
-        let class = parse_class(rdclass)?;
-        let message = dns_value::record_from_python(py, &name, rdtype.0, class, ttl, data)?;
-        Ok(Self { message: Arc::new(message), index: 0 })
-    }
-
-    #[getter]
-    fn name(&self) -> String {
-        self.view().name.to_string()
-    }
-
-    #[getter]
-    fn rdtype<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyString>> {
-        Ok(registry(py)?.mnemonic(py, self.view().rdtype))
-    }
-
-    #[getter]
-    fn rdclass(&self) -> String {
-        self.view().class.to_string()
-    }
-
-    #[getter]
-    fn ttl(&self) -> u32 {
-        self.view().ttl
-    }
-
-    #[getter]
-    fn data<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        dns_value::data_to_python(py, &self.view())
-    }
-
-    #[getter]
-    fn wire_data<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, self.view().data())
-    }
-
-    fn to_text(&self) -> String {
-        crate::dns::present::Data(&self.view()).to_string()
-    }
-
-    fn __str__(&self) -> String {
-        self.view().to_string()
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let (view, data) = (self.view(), self.data(py)?.repr()?);
-        Ok(format!("Record('{}', '{}', ttl={}, data={data})", view.name, view.rdtype, view.ttl))
-    }
-
-    fn __eq__(&self, other: &Self) -> PyResult<bool> {
-        Ok(self.composed()? == other.composed()?)
-    }
-
-    fn __hash__(&self) -> PyResult<u64> {
-        Ok(hash_of(&self.composed()?))
-    }
-}
-
-/// The records that answer `name` and `rdtype` in `message`, for `udpcore.dns.resolve`.
-pub(super) fn found(message: &PyMessage, answer: &answer::Answer) -> Vec<PyRecord> {
-    let view = |index: &usize| PyRecord { message: message.message.clone(), index: *index };
-    answer.records.iter().map(view).collect()
-}
-
-/// Reads a message from its bytes.
+/// Read a message from `wire`, anything bytes-like.
+///
+/// Everything is checked at once; the records are made when they are read. Raises ParseError (a
+/// ValueError) with the byte `offset` of the first fault. RFC 1035 §4, RFC 6891, RFC 3597.
+///
+/// >>> from udpcore import dns
+/// >>> dns.parse(dns.build_query("example.com", id=7))
+/// <Message id=7 NOERROR flags="rd" [example.com. A] answers=0 authorities=0 additionals=1>
 #[pyfunction]
 pub(super) fn dns_parse(py: Python<'_>, wire: &Bound<'_, PyAny>) -> PyResult<PyMessage> {
     let message = match wire.cast::<PyBytes>() {
@@ -418,7 +237,15 @@ impl FromPyObject<'_, '_> for BytesLike {
     }
 }
 
-/// The wire bytes of a query.
+/// Return the wire bytes of a query for `name` and `rdtype` (a mnemonic, `TYPE123` or a number).
+///
+/// `id` is drawn by the operating system unless given. `edns` is the largest UDP answer in bytes
+/// (None sends no EDNS); `dnssec_ok` asks for signatures. A name may be internationalised. Raises
+/// ValueError for a name or type that cannot be. RFC 1035 §4.1, RFC 6891, RFC 5891.
+///
+/// >>> from udpcore import dns
+/// >>> dns.build_query("example.com", "AAAA", id=1, edns=None).hex()
+/// '000101000001000000000000076578616d706c6503636f6d00001c0001'
 #[pyfunction]
 #[pyo3(signature = (name, rdtype=TypeArg(RdType::A), id=None, edns=Some(1232), dnssec_ok=false,
                     recursion_desired=true))]
@@ -431,7 +258,7 @@ pub(super) fn dns_build_query<'py>(
     dnssec_ok: bool,
     recursion_desired: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    super::dns_ask::check_edns(edns, dnssec_ok)?;
+    check_edns(edns, dnssec_ok)?;
     let id = match id {
         Some(id) => id,
         None => crate::io::dns::random_id()?,

@@ -1,6 +1,7 @@
 //! Asking name servers from Python: the exchange with the GIL released, and reading its answer.
 
-use super::dns::{PyMessage, PyRecord, TypeArg, found, parse_name, value_error};
+use super::dns::PyMessage;
+use super::dns_record::{PyRecord, TypeArg, found, parse_name, value_error};
 use super::dns_value::{parse_error, registry};
 use crate::dns::answer::{self, Verdict};
 use crate::dns::client::{Config, IGNORED_WORDS, Outcome, RETRIES_MAX, Via};
@@ -128,7 +129,7 @@ pub(super) fn dns_read_answer(
     rdtype: TypeArg,
 ) -> PyResult<(&'static str, String, Vec<PyRecord>, Option<u32>)> {
     let answer = answer::read(&message.get().message, &parse_name(name)?, rdtype.0);
-    let records = found(message.get(), &answer);
+    let records = found(&message.get().message, &answer);
     Ok((verdict_word(answer.verdict), answer.canonical.to_string(), records, answer.ttl))
 }
 

@@ -3,7 +3,7 @@
 //! The classes live in Python (`udpcore.dns._records`); the order of their fields is that of
 //! the schema, which is why nothing here knows a record type by name.
 
-use super::dns::{parse_name, value_error};
+use super::dns_record::{TypeArg, parse_name, value_error};
 use crate::dns::compose::Composer;
 use crate::dns::header::{Flags, Header, Opcode};
 use crate::dns::message::{Edns, Message, Record, Section};
@@ -301,7 +301,7 @@ fn short(bytes: Vec<u8>) -> PyResult<Vec<u8>> {
 fn put_types(composer: &mut Composer, item: &Bound<'_, PyAny>) -> PyResult<()> {
     let mut types = Vec::new();
     for word in item.try_iter()? {
-        types.push(word?.extract::<super::dns::TypeArg>()?.0);
+        types.push(word?.extract::<TypeArg>()?.0);
     }
     composer.value(Kind::Types, &Value::Types(&value::bitmap(types)));
     Ok(())

@@ -5,6 +5,7 @@
 
 mod dns;
 mod dns_ask;
+mod dns_record;
 mod dns_value;
 mod netem;
 mod peer_address;
@@ -20,10 +21,13 @@ mod _core {
     const __version__: &str = env!("CARGO_PKG_VERSION");
 
     #[pymodule_export]
-    use super::dns::{PyMessage, PyQuestion, PyRecord, dns_build_query, dns_parse};
+    use super::dns::{PyMessage, dns_build_query, dns_parse};
 
     #[pymodule_export]
     use super::dns_ask::{dns_exchange, dns_normalise, dns_read_answer};
+
+    #[pymodule_export]
+    use super::dns_record::{PyQuestion, PyRecord};
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
