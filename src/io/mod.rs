@@ -5,3 +5,5 @@ mod ack_inbox;
 mod ack_thread;
 pub mod dns;
 mod wake;
+#[cfg(target_os = "linux")]
+pub mod socket;
