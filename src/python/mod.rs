@@ -14,8 +14,18 @@ mod wait;
 
 use pyo3::prelude::*;
 
+#[cfg(target_os = "linux")]
+mod socket;
+
 #[pymodule]
 mod _core {
+    #[cfg(target_os = "linux")]
+    #[pymodule_export]
+    use super::socket::{
+        Socket, close, cmsg_len, cmsg_space, dup, getaddrinfo, getdefaulttimeout, gethostbyname,
+        getnameinfo, setdefaulttimeout, socketpair,
+    };
+
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");

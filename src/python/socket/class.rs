@@ -1,0 +1,359 @@
+//! `_core.socket`: the list of its methods. What they do is in the files beside this one.
+
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use libc::c_int;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+
+use super::address::{PeerCache, SendCache, to_python};
+use super::args::{Args, c_int_of, with_keywords};
+use super::audit::audit;
+use super::errors::os_error;
+use super::timeout::{AtomicTimeout, DEFAULT, Timeout};
+use super::{connect, messages, options, receive, send};
+use crate::io::socket::fd::SharedFd;
+use crate::io::socket::{Errno, sys};
+
+/// A socket. Programs use its subclass `udpcore.socket`.
+#[pyclass(subclass, frozen, name = "socket", module = "udpcore._core")]
+pub(crate) struct Socket {
+    pub(super) fd: SharedFd,
+    pub(super) timeout: AtomicTimeout,
+    pub(super) sent_to: SendCache,
+    pub(super) peer: PeerCache,
+    family: AtomicI32,
+    kind: AtomicI32,
+    protocol: AtomicI32,
+}
+
+impl Socket {
+    fn closed() -> Self {
+        Self {
+            fd: SharedFd::default(),
+            timeout: AtomicTimeout::blocking(),
+            sent_to: SendCache::default(),
+            peer: PeerCache::default(),
+            family: AtomicI32::new(-1),
+            kind: AtomicI32::new(-1),
+            protocol: AtomicI32::new(-1),
+        }
+    }
+
+    pub(super) fn family(&self) -> c_int {
+        self.family.load(Ordering::Relaxed)
+    }
+
+    /// Whether partial transfers are normal: not a datagram socket.
+    pub(super) fn is_stream(&self) -> bool {
+        self.kind.load(Ordering::Relaxed) == libc::SOCK_STREAM
+    }
+
+    /// Takes over a descriptor with the default timeout.
+    fn adopt(&self, fd: RawFd, family: c_int, kind: c_int, protocol: c_int) -> Result<(), Errno> {
+        let timeout =
+            if kind & libc::SOCK_NONBLOCK != 0 { Timeout::NonBlocking } else { DEFAULT.get() };
+        let plain_kind = kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
+        self.fd.set(fd);
+        self.family.store(family, Ordering::Relaxed);
+        self.kind.store(plain_kind, Ordering::Relaxed);
+        self.protocol.store(protocol, Ordering::Relaxed);
+        self.timeout.set(timeout);
+        match DEFAULT.get() {
+            Timeout::Blocking => Ok(()),
+            _ => sys::set_nonblocking(fd, true),
+        }
+    }
+
+    /// A socket around a descriptor that was just made.
+    pub(super) fn around(
+        fd: RawFd,
+        family: c_int,
+        kind: c_int,
+        protocol: c_int,
+    ) -> Result<Self, Errno> {
+        let socket = Self::closed();
+        socket.adopt(fd, family, kind, protocol)?;
+        Ok(socket)
+    }
+
+    fn open(&self, py: Python<'_>, numbers: [c_int; 3]) -> PyResult<()> {
+        let [family, kind, protocol] = [
+            if numbers[0] == -1 { libc::AF_INET } else { numbers[0] },
+            if numbers[1] == -1 { libc::SOCK_STREAM } else { numbers[1] },
+            if numbers[2] == -1 { 0 } else { numbers[2] },
+        ];
+        let fd = py.detach(|| sys::socket(family, kind, protocol));
+        fd.and_then(|fd| self.adopt(fd, family, kind, protocol))
+            .map_err(|errno| os_error(py, errno))
+    }
+
+    /// Takes over `fd`, asking the kernel for what the caller left out.
+    fn open_existing(&self, py: Python<'_>, fd: RawFd, numbers: [c_int; 3]) -> PyResult<()> {
+        let fault = |errno| os_error(py, errno);
+        let [mut family, mut kind, mut protocol] = numbers;
+        match sys::local_address(fd) {
+            Ok(address) if family == -1 => family = address.family(),
+            Ok(_) => {}
+            Err(errno) if family == -1 || errno == Errno::BADF || errno.0 == libc::ENOTSOCK => {
+                return Err(fault(errno));
+            }
+            Err(_) => {}
+        }
+        if kind == -1 {
+            kind = sys::socket_option(fd, libc::SOL_SOCKET, libc::SO_TYPE).map_err(fault)?;
+        }
+        if protocol == -1 {
+            protocol =
+                sys::socket_option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL).map_err(fault)?;
+        }
+        self.adopt(fd, family, kind, protocol).map_err(fault)
+    }
+
+    fn set_timeout(&self, py: Python<'_>, timeout: Timeout) -> PyResult<()> {
+        let nonblocking = timeout != Timeout::Blocking;
+        self.timeout.set(timeout);
+        sys::set_nonblocking(self.fd.get(), nonblocking).map_err(|errno| os_error(py, errno))
+    }
+}
+
+/// CPython's converter for the `fileno` argument.
+fn descriptor_of(value: &Bound<'_, PyAny>) -> PyResult<RawFd> {
+    let fd = c_int_of(value)?;
+    if fd < 0 {
+        return Err(PyValueError::new_err("negative file descriptor"));
+    }
+    Ok(fd)
+}
+
+#[pymethods]
+impl Socket {
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        Self::closed()
+    }
+
+    #[pyo3(signature = (*args, **kwargs))]
+    fn __init__(
+        slf: &Bound<'_, Self>,
+        args: &Bound<'_, PyTuple>,
+        kwargs: Option<&Bound<'_, PyDict>>,
+    ) -> PyResult<()> {
+        let names = ["family", "type", "proto", "fileno"];
+        let values = with_keywords("socket", &names, 0, args, kwargs)?;
+        let mut numbers = [-1; 3];
+        for (number, value) in numbers.iter_mut().zip(&values) {
+            *number = value.as_ref().map_or(Ok(-1), c_int_of)?;
+        }
+        let [family, kind, protocol] = numbers;
+        let event = (slf, family, kind, protocol).into_pyobject(slf.py())?;
+        audit(c"socket.__new__", &event)?;
+        match values[3].as_ref().filter(|fileno| !fileno.is_none()) {
+            Some(fileno) => slf.get().open_existing(slf.py(), descriptor_of(fileno)?, numbers),
+            None => slf.get().open(slf.py(), numbers),
+        }
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "<socket object, fd={}, family={}, type={}, proto={}>",
+            self.fd.get(),
+            self.family(),
+            self.kind(),
+            self.protocol()
+        )
+    }
+
+    #[getter]
+    #[pyo3(name = "family")]
+    fn family_number(&self) -> c_int {
+        self.family()
+    }
+
+    #[getter(r#type)]
+    fn kind(&self) -> c_int {
+        self.kind.load(Ordering::Relaxed)
+    }
+
+    #[getter(proto)]
+    fn protocol(&self) -> c_int {
+        self.protocol.load(Ordering::Relaxed)
+    }
+
+    #[getter]
+    fn timeout(&self) -> Option<f64> {
+        self.timeout.get().seconds()
+    }
+
+    fn fileno(&self) -> RawFd {
+        self.fd.get()
+    }
+
+    fn detach(&self) -> RawFd {
+        self.fd.detach()
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match py.detach(|| self.fd.close()) {
+            // The peer's reset is no news to somebody who hangs up.
+            Err(errno) if errno.0 != libc::ECONNRESET => Err(os_error(py, errno)),
+            _ => Ok(()),
+        }
+    }
+
+    #[pyo3(signature = (*args))]
+    fn settimeout(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        self.set_timeout(py, Timeout::parse(&Args::one("settimeout", args)?)?)
+    }
+
+    fn gettimeout(&self) -> Option<f64> {
+        self.timeout.get().seconds()
+    }
+
+    #[pyo3(signature = (*args))]
+    fn setblocking(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let blocking = Args::one("setblocking", args)?.is_truthy()?;
+        self.set_timeout(py, if blocking { Timeout::Blocking } else { Timeout::NonBlocking })
+    }
+
+    fn getblocking(&self) -> bool {
+        self.timeout.get() != Timeout::NonBlocking
+    }
+
+    #[pyo3(signature = (*args))]
+    fn bind(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        connect::bind(slf, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn connect(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        connect::connect(slf, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn connect_ex(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<c_int> {
+        connect::connect_ex(slf, args)
+    }
+
+    fn _accept<'py>(slf: &Bound<'py, Self>) -> PyResult<(c_int, Bound<'py, PyAny>)> {
+        connect::accept(slf)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn listen(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        // Python's default: 128 or what the system allows, whichever is less.
+        let backlog = Args::new("listen", args, 0, 1)?.int_or(0, libc::SOMAXCONN.min(128))?;
+        let lease = self.fd.lease();
+        py.detach(|| sys::listen(lease.fd(), backlog.max(0))).map_err(|errno| os_error(py, errno))
+    }
+
+    #[pyo3(signature = (*args))]
+    fn shutdown(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let how = c_int_of(&Args::one("shutdown", args)?)?;
+        let lease = self.fd.lease();
+        py.detach(|| sys::shutdown(lease.fd(), how)).map_err(|errno| os_error(py, errno))
+    }
+
+    fn getsockname<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let address = sys::local_address(self.fd.get()).map_err(|errno| os_error(py, errno))?;
+        to_python(py, &address)
+    }
+
+    fn getpeername<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let address = sys::peer_address(self.fd.get()).map_err(|errno| os_error(py, errno))?;
+        to_python(py, &address)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn getsockopt<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        options::getsockopt(py, self, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn setsockopt(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        options::setsockopt(py, self, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn recv<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        receive::recv(py, self, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn recvfrom<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        receive::recvfrom(py, self, args)
+    }
+
+    #[pyo3(signature = (*args, **kwargs))]
+    fn recv_into<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<usize> {
+        receive::recv_into(py, self, args, kwargs)
+    }
+
+    #[pyo3(signature = (*args, **kwargs))]
+    fn recvfrom_into<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+        kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<(usize, Bound<'py, PyAny>)> {
+        receive::recvfrom_into(py, self, args, kwargs)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn recvmsg<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        messages::recvmsg(py, self, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn recvmsg_into<'py>(
+        &self,
+        py: Python<'py>,
+        args: &Bound<'py, PyTuple>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
+        messages::recvmsg_into(py, self, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn send(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
+        send::send(py, self, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn sendall(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+        send::sendall(py, self, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn sendto(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
+        send::sendto(slf, args)
+    }
+
+    #[pyo3(signature = (*args))]
+    fn sendmsg(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
+        messages::sendmsg(slf, args)
+    }
+}

@@ -1,0 +1,27 @@
+//! The socket class of `udpcore._core`: what `_socket.socket` is to the standard library.
+//!
+//! Rules of this folder: the standard library's semantics, errors and words (TypeError texts
+//! too); arguments are parsed by hand in `args`, since pyo3's own messages differ. The class is
+//! frozen: state lives in atomics, so a method never finds it borrowed.
+
+mod address;
+mod args;
+mod audit;
+mod buffer;
+mod call;
+mod class;
+mod connect;
+mod errors;
+mod functions;
+mod messages;
+mod options;
+mod receive;
+mod resolver;
+mod send;
+mod timeout;
+
+pub(super) use class::Socket;
+pub(super) use functions::{
+    close, cmsg_len, cmsg_space, dup, getdefaulttimeout, setdefaulttimeout, socketpair,
+};
+pub(super) use resolver::{getaddrinfo, gethostbyname, getnameinfo};

@@ -1,0 +1,76 @@
+//! getsockopt and setsockopt: ints, bytes of any length, or nothing of a stated length.
+
+use libc::c_int;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+use super::args::{Args, c_int_of, c_uint_of};
+use super::buffer::{Input, type_name};
+use super::class::Socket;
+use super::errors::{os_error, os_error_text};
+use crate::io::socket::sys;
+
+/// The largest value `getsockopt` hands out, as in the standard library.
+const VALUE_LEN_MAX: c_int = 1024;
+
+/// `getsockopt(level, option[, buflen])`.
+pub(super) fn getsockopt<'py>(
+    py: Python<'py>,
+    socket: &Socket,
+    args: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let args = Args::new("getsockopt", args, 2, 3)?;
+    let (level, name, len) = (args.int(0)?, args.int(1)?, args.int_or(2, 0)?);
+    let fd = socket.fd.get();
+    if len == 0 {
+        if socket.family() == libc::AF_VSOCK {
+            // VSOCK options are 64 bits wide.
+            let mut room = [0; 8];
+            sys::socket_option_bytes(fd, level, name, &mut room)
+                .map_err(|errno| os_error(py, errno))?;
+            return u64::from_ne_bytes(room).into_bound_py_any(py);
+        }
+        return sys::socket_option(fd, level, name)
+            .map_err(|errno| os_error(py, errno))?
+            .into_bound_py_any(py);
+    }
+    if !(1..=VALUE_LEN_MAX).contains(&len) {
+        return Err(os_error_text("getsockopt buflen out of range"));
+    }
+    let mut room = vec![0; usize::try_from(len).unwrap_or(0)];
+    let len = sys::socket_option_bytes(fd, level, name, &mut room)
+        .map_err(|errno| os_error(py, errno))?;
+    Ok(PyBytes::new(py, &room[..len.min(room.len())]).into_any())
+}
+
+/// `setsockopt(level, option, value)` and `setsockopt(level, option, None, optlen)`.
+pub(super) fn setsockopt(
+    py: Python<'_>,
+    socket: &Socket,
+    args: &Bound<'_, PyTuple>,
+) -> PyResult<()> {
+    let args = Args::new("setsockopt", args, 3, 4)?;
+    let (level, name) = (args.int(0)?, args.int(1)?);
+    let (value, fd) = (args.get(2)?, socket.fd.get());
+    let done = if let Some(len) = args.optional(3) {
+        if !value.is_none() {
+            let given = type_name(&value);
+            let text = format!("setsockopt() argument 3 must be None, not {given}");
+            return Err(PyTypeError::new_err(text));
+        }
+        sys::set_socket_option_none(fd, level, name, c_uint_of(&len)?)
+    } else if socket.family() == libc::AF_VSOCK && value.extract::<u64>().is_ok() {
+        sys::set_socket_option(fd, level, name, &value.extract::<u64>()?)
+    } else {
+        match c_int_of(&value) {
+            Ok(number) => sys::set_socket_option(fd, level, name, &number),
+            Err(_) => {
+                let input = Input::of(value)?;
+                sys::set_socket_option_bytes(fd, level, name, input.source())
+            }
+        }
+    };
+    done.map_err(|errno| os_error(py, errno))
+}

@@ -1,0 +1,107 @@
+//! send, sendall and sendto.
+
+use libc::c_int;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+
+use super::args::{Args, c_int_of};
+use super::audit::audit2;
+use super::buffer::Input;
+use super::call::{EAGER_STREAM_MAX, Eager, call, call_waiting, deadline};
+use super::class::Socket;
+use super::errors::{os_error, timed_out};
+use super::timeout::Timeout;
+use crate::io::socket::Errno;
+use crate::io::socket::sys::{self, Source};
+use crate::io::socket::wait::Interest;
+
+pub(super) fn eagerness(socket: &Socket, len: usize) -> Eager {
+    if socket.is_stream() && len > EAGER_STREAM_MAX { Eager::No } else { Eager::Yes }
+}
+
+/// Sends once, as the socket's timeout says.
+///
+/// A blocking stream takes everything before it returns, so what an eager attempt left over
+/// follows in a second call. As in the kernel, an error after the first bytes is kept for the
+/// next call.
+fn send_once(
+    py: Python<'_>,
+    socket: &Socket,
+    source: Source,
+    operation: impl Fn(c_int, Source, c_int) -> Result<usize, Errno> + Send + Sync,
+) -> PyResult<usize> {
+    let eager = eagerness(socket, source.len());
+    let sent = call(py, socket, Interest::Write, eager, |fd, extra| operation(fd, source, extra))?;
+    let complete = sent >= source.len() || eager == Eager::No || !socket.is_stream();
+    if complete || socket.timeout.get() != Timeout::Blocking {
+        return Ok(sent);
+    }
+    let lease = socket.fd.lease();
+    let rest = source.skip(sent);
+    let more = py.detach(|| operation(lease.fd(), rest, 0));
+    Ok(sent + more.unwrap_or(0))
+}
+
+/// `send(data[, flags])`.
+pub(super) fn send(py: Python<'_>, socket: &Socket, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
+    let args = Args::new("send", args, 1, 2)?;
+    let input = Input::of(args.get(0)?)?;
+    let flags = args.int_or(1, 0)?;
+    send_once(py, socket, input.source(), |fd, source, extra| sys::send(fd, source, flags | extra))
+}
+
+/// `sendall(data[, flags])`: everything, within one timeout.
+pub(super) fn sendall(py: Python<'_>, socket: &Socket, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    let args = Args::new("sendall", args, 1, 2)?;
+    let input = Input::of(args.get(0)?)?;
+    let flags = args.int_or(1, 0)?;
+    let timeout = socket.timeout.get();
+    let end = deadline(timeout);
+    let mut rest = input.source();
+    if eagerness(socket, rest.len()) == Eager::Yes {
+        match sys::send(socket.fd.get(), rest, flags | libc::MSG_DONTWAIT) {
+            Ok(sent) => rest = rest.skip(sent),
+            Err(Errno::AGAIN) if timeout != Timeout::NonBlocking => {}
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(os_error(py, errno)),
+        }
+        if rest.is_empty() {
+            return py.check_signals();
+        }
+    }
+    while !rest.is_empty() {
+        if matches!(timeout, Timeout::After(_)) && end.is_over() {
+            return Err(timed_out());
+        }
+        let sent = call_waiting(py, socket, timeout, end, Interest::Write, |fd, extra| {
+            sys::send(fd, rest, flags | extra)
+        })?;
+        rest = rest.skip(sent);
+        // A signal may have cut the call short.
+        py.check_signals()?;
+    }
+    Ok(())
+}
+
+/// `sendto(data, [flags, ]address)`.
+pub(super) fn sendto(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
+    let (py, socket) = (slf.py(), slf.get());
+    let (flags, address) = match args.len() {
+        2 => (0, args.get_item(1)?),
+        3 => {
+            Input::of(args.get_item(0)?)?;
+            (c_int_of(&args.get_item(1)?)?, args.get_item(2)?)
+        }
+        given => {
+            let text = format!("sendto() takes 2 or 3 arguments ({given} given)");
+            return Err(PyTypeError::new_err(text));
+        }
+    };
+    let input = Input::of(args.get_item(0)?)?;
+    let target = socket.sent_to.parse(socket, &address, "sendto")?;
+    audit2(c"socket.sendto", slf.as_any(), &address)?;
+    send_once(py, socket, input.source(), |fd, source, extra| {
+        sys::send_to(fd, source, flags | extra, &target)
+    })
+}
