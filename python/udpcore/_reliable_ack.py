@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Self
 from udpcore import _core
 
 logger = logging.getLogger("udpcore.reliable")
+logger.addHandler(logging.NullHandler())
 
 #: How often a verbose endpoint looks for news.
 _NEWS_SECONDS = 0.02

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 from udpcore import _core
 
 logger = logging.getLogger("udpcore.reliable")
+logger.addHandler(logging.NullHandler())
 
 #: The longest datagram UDP carries, and more than that.
 _DATAGRAM_MAX = 65_535

@@ -4,6 +4,6 @@ pub mod ack_endpoint;
 mod ack_inbox;
 mod ack_thread;
 pub mod dns;
-mod wake;
 #[cfg(target_os = "linux")]
 pub mod socket;
+mod wake;

@@ -10,22 +10,14 @@ mod dns_value;
 mod netem;
 mod peer_address;
 mod reliable;
+#[cfg(target_os = "linux")]
+mod socket;
 mod wait;
 
 use pyo3::prelude::*;
 
-#[cfg(target_os = "linux")]
-mod socket;
-
 #[pymodule]
 mod _core {
-    #[cfg(target_os = "linux")]
-    #[pymodule_export]
-    use super::socket::{
-        Socket, close, cmsg_len, cmsg_space, dup, getaddrinfo, getdefaulttimeout, gethostbyname,
-        getnameinfo, setdefaulttimeout, socketpair,
-    };
-
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
@@ -44,4 +36,11 @@ mod _core {
 
     #[pymodule_export]
     use super::reliable::{AckEndpoint, SequenceDetector, compose_sequence};
+
+    #[cfg(target_os = "linux")]
+    #[pymodule_export]
+    use super::socket::{
+        Socket, close, cmsg_len, cmsg_space, dup, getaddrinfo, getdefaulttimeout, gethostbyname,
+        getnameinfo, setdefaulttimeout, socketpair,
+    };
 }

@@ -26,6 +26,7 @@ ENVIRONMENT = os.environ | {
     "PYO3_PYTHON": str(BIN / "python"),
     "VIRTUAL_ENV": str(ROOT / ".venv"),
 }
+STUBTEST_ALLOWLIST = ROOT / "tests" / "tools" / "stubtest-allowlist.txt"
 DEMO_NAMES = 40
 CARGO_FLAGS = ["--workspace", "--all-targets", "--locked"]
 
@@ -63,7 +64,7 @@ def test_steps() -> list[Step]:
         command("cargo test", "cargo", "test", "--workspace", "--locked"),
         *wheel_steps(),
         command("mypy", BIN / "mypy"),
-        command("stubtest", BIN / "stubtest", "udpcore._core"),
+        command("stubtest", BIN / "stubtest", "udpcore._core", "--allowlist", STUBTEST_ALLOWLIST),
         command("pytest", BIN / "pytest"),
         Step("source distribution", check_sdist),
     ]
@@ -78,11 +79,10 @@ def run_demo(options: argparse.Namespace) -> None:
     words = [str(BIN / "udpcore"), "demo", options.file or str(newest_wheel())]
     if options.seed is not None:
         words += ["--seed", options.seed]
-    hosts = [f"host-{number:02}" for number in range(1, DEMO_NAMES + 1)]
-    zone = "\n".join(f"{host} IN A 192.0.2.{number}" for number, host in enumerate(hosts, 1))
+    zone, hosts = nsd.zone_of_hosts("demo.test", DEMO_NAMES)
     with tempfile.TemporaryDirectory() as scratch, nsd.start_nsd(zone, "demo.test") as server:
         names = Path(scratch) / "names.txt"
-        names.write_text("\n".join(f"{host}.demo.test" for host in hosts))
+        names.write_text("\n".join(hosts))
         host, port = server.address
         call([*words, "--name-server", f"{host}:{port}", "--names", names])
 

@@ -77,6 +77,14 @@ def start_nsd(
         yield Nsd(("127.0.0.1", port), process.pid)
 
 
+def zone_of_hosts(origin: str, count: int) -> tuple[str, list[str]]:
+    """Return a zone with `count` (at most 254) addresses, and the names of its hosts."""
+    soa = f"@ 3600 IN SOA ns.{origin}. admin.{origin}. 1 3600 900 604800 60"
+    lines = [soa, f"@ 3600 IN NS ns.{origin}.", "ns 3600 IN A 192.0.2.255"]
+    lines += [f"host-{number} 3600 IN A 192.0.2.{number}" for number in range(1, count + 1)]
+    return "\n".join(lines) + "\n", [f"host-{n}.{origin}" for n in range(1, count + 1)]
+
+
 def _run(
     program: str, home: Path, zones: Mapping[str, str], workers: int, cookies: bool
 ) -> tuple[subprocess.Popen[bytes], int]:

@@ -58,7 +58,7 @@ def test_an_unknown_verb_names_the_nearest():
         (("demo", "--seed", "x", sys.executable), "'x'"),
         (("demo", "--name-server", "127.0.0.1:70000", sys.executable), "70000"),
         (("demo", "--name-server", "127.0.0.1:53", sys.executable), "--names"),
-        (("dns",), ""),
+        (("dns", "example.com", "AAAX"), "did you mean"),
         (("netem",), ""),
     ],
 )

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from nsd import start_nsd
+from nsd import start_nsd, zone_of_hosts
 
 SEED = 11
 NAMES = 8
@@ -20,8 +20,8 @@ def shown(tmp_path_factory):
     file = scratch / "file.bin"
     file.write_bytes(random.Random(SEED).randbytes(200_000))
     names = scratch / "names.txt"
-    names.write_text("\n".join(f"host-{n}.demo.test" for n in range(NAMES)))
-    zone = "\n".join(f"host-{n} IN A 192.0.2.{n}" for n in range(NAMES))
+    zone, hosts = zone_of_hosts("demo.test", NAMES)
+    names.write_text("\n".join(hosts))
     with start_nsd(zone, "demo.test") as server:
         host, port = server.address
         run = subprocess.run(
