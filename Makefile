@@ -1,8 +1,10 @@
 # Everything a checkout can do. Needs Rust, Python >= 3.11 and make; the rest it installs itself:
 # Debian packages as root (it names them otherwise), Python packages into .venv.
 
-PYTHON ?= $(firstword $(shell command -v python3.13 python3.12 python3.11 python3))
-HOUSE := $(PYTHON) tests/tools/house.py
+# The first that runs and is new enough; a name alone may be a shim that leads nowhere.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import tomllib' 2>/dev/null && echo $$python && break; done)
+HOUSE = $(or $(PYTHON),$(error Python >= 3.11 is needed: install python3)) tests/tools/house.py
 
 .PHONY: help setup demo test lint wheel clean
 

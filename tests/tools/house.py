@@ -120,7 +120,7 @@ def check_sdist() -> str:
     with tempfile.TemporaryDirectory() as scratch:
         here = Path(scratch)
         python = here / "venv" / "bin" / "python"
-        call([BIN / "maturin", "sdist", "--quiet", "--out", here])
+        call([BIN / "maturin", "sdist", "--out", here])
         call([sys.executable, "-m", "venv", here / "venv"])
         call(
             [python, "-m", "pip", "install", "-q", next(here.glob("*.tar.gz"))],
