@@ -1,13 +1,17 @@
-//! The flows a link follows: a bounded table, quick for the flow that was seen last.
+//! The flows a link follows: a bounded table.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use crate::packet::{FlowOrdinal, PacketOrdinal};
 use crate::units::Nanos;
 
 /// The most flows a link follows at once; a packet of one more is dropped as `flows-full`.
 pub const FLOWS_MAX: usize = 1 << 20;
+
+/// Flows with smaller ordinals, which are almost all, are found by index; the rest by hash.
+const DENSE_MAX: usize = 1 << 16;
+/// No place.
+const NONE: u32 = u32::MAX;
 
 /// What a link remembers of one flow.
 #[derive(Debug, Default)]
@@ -34,34 +38,43 @@ impl FlowState {
 pub(crate) struct Flows {
     states: Vec<FlowState>,
     free: Vec<u32>,
-    places: HashMap<FlowOrdinal, u32>,
-    last: Option<(FlowOrdinal, u32)>,
+    dense: Vec<u32>,
+    sparse: HashMap<FlowOrdinal, u32>,
 }
 
 impl Flows {
     /// The place of `flow`, which is entered when it is new; `None` when the table is full.
     #[inline]
     pub(crate) fn place(&mut self, flow: FlowOrdinal) -> Option<u32> {
-        match self.last {
-            Some((last, place)) if last == flow => Some(place),
-            _ => self.look_up(flow),
-        }
+        self.known_place(flow).or_else(|| self.enter(flow))
     }
 
-    fn look_up(&mut self, flow: FlowOrdinal) -> Option<u32> {
-        let full = self.places.len() >= FLOWS_MAX;
-        let place = match self.places.entry(flow) {
-            Entry::Occupied(entry) => *entry.get(),
-            Entry::Vacant(_) if full => return None,
-            Entry::Vacant(entry) => {
-                let place = self.free.pop().unwrap_or_else(|| {
-                    self.states.push(FlowState::default());
-                    (self.states.len() - 1) as u32
-                });
-                *entry.insert(place)
-            }
-        };
-        self.last = Some((flow, place));
+    #[inline]
+    fn known_place(&self, flow: FlowOrdinal) -> Option<u32> {
+        if (flow.0 as usize) < DENSE_MAX {
+            return self.dense.get(flow.0 as usize).copied().filter(|&place| place != NONE);
+        }
+        self.sparse.get(&flow).copied()
+    }
+
+    #[cold]
+    fn enter(&mut self, flow: FlowOrdinal) -> Option<u32> {
+        if self.len() >= FLOWS_MAX {
+            return None;
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.states.push(FlowState::default());
+            (self.states.len() - 1) as u32
+        });
+        let index = flow.0 as usize;
+        if index >= DENSE_MAX {
+            self.sparse.insert(flow, place);
+            return Some(place);
+        }
+        if index >= self.dense.len() {
+            self.dense.resize(index + 1, NONE);
+        }
+        self.dense[index] = place;
         Some(place)
     }
 
@@ -73,21 +86,48 @@ impl Flows {
 
     /// The state of `flow`, if it is followed.
     pub(crate) fn find(&mut self, flow: FlowOrdinal) -> Option<&mut FlowState> {
-        let place = *self.places.get(&flow)?;
+        let place = self.known_place(flow)?;
         Some(self.state(place))
     }
 
     /// Forgets `flow`: its place may serve another.
     pub(crate) fn forget(&mut self, flow: FlowOrdinal) {
-        if let Some(place) = self.places.remove(&flow) {
-            self.last = None;
-            *self.state(place) = FlowState::default();
-            self.free.push(place);
+        let Some(place) = self.known_place(flow) else { return };
+        match self.dense.get_mut(flow.0 as usize) {
+            Some(entry) => *entry = NONE,
+            None => _ = self.sparse.remove(&flow),
         }
+        *self.state(place) = FlowState::default();
+        self.free.push(place);
     }
 
     /// How many flows are followed.
     pub(crate) fn len(&self) -> usize {
-        self.places.len()
+        self.states.len() - self.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flows_are_entered_found_and_forgotten_whatever_their_ordinal() {
+        let mut flows = Flows::default();
+        let ordinals = [0, 5, DENSE_MAX as u32 - 1, DENSE_MAX as u32, u32::MAX].map(FlowOrdinal);
+        for flow in ordinals {
+            let place = flows.place(flow).unwrap();
+            flows.state(place).received = u64::from(flow.0) + 1;
+        }
+        assert_eq!(flows.len(), 5);
+        for flow in ordinals {
+            assert_eq!(flows.find(flow).unwrap().received, u64::from(flow.0) + 1);
+            flows.forget(flow);
+            flows.forget(flow);
+            assert!(flows.find(flow).is_none());
+        }
+        assert_eq!(flows.len(), 0);
+        assert_eq!(flows.place(FlowOrdinal(1)).map(|place| flows.state(place).received), Some(0));
+        assert_eq!(flows.states.len(), 5, "places are used again");
     }
 }
