@@ -28,6 +28,8 @@ use engine::{Core, Engine};
 
 pub use error::BridgeError;
 pub use flows::TRACKED_FLOWS_MAX;
+#[doc(hidden)]
+pub use segment::check_frame;
 
 /// What a bridge does, and between which interfaces.
 #[derive(Debug, Clone)]

@@ -213,3 +213,25 @@ fn folded(mut sum: u64) -> u16 {
     }
     sum as u16
 }
+
+/// Cuts `frame` and finds the flow of each packet, for fuzzing: whatever the bytes are, nothing
+/// panics, and nothing of the payload is lost or added.
+#[doc(hidden)]
+pub fn check_frame(frame: &[u8]) {
+    let mut packet = Vec::new();
+    let mut payload_bytes = 0;
+    for segment in segments(frame) {
+        packet.clear();
+        segment.write_to(&mut packet);
+        let _ = super::flows::key(packet.get(HEADER_BYTES..).unwrap_or_default());
+        payload_bytes += match segment {
+            Segment::Whole(whole) => whole.len(),
+            Segment::Part { payload, .. } => payload.len(),
+        };
+    }
+    let headers = Layout::of(frame).map_or(0, |layout| HEADER_BYTES + layout.payload);
+    assert_eq!(payload_bytes + headers, frame.len());
+}
+
+#[cfg(test)]
+mod tests;

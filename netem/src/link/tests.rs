@@ -225,6 +225,17 @@ fn golden_log_checksum() {
     insta::assert_snapshot!(format!("{sum:016x}"));
 }
 
+#[test]
+fn a_hundred_runs_decide_alike() {
+    let log = |_| {
+        let mut link = link(config("10%", "5%", "3ms 2ms", "5%"), 7);
+        run(&mut link, 500, MS);
+        link.log().decisions().to_vec()
+    };
+    let first = log(0);
+    assert!((1..100).all(|number| log(number) == first));
+}
+
 fn any_config() -> impl Strategy<Value = LinkConfig> {
     let share = (0u32..=1000).prop_map(|n| format!("{}.{}%", n / 10, n % 10));
     let time = (0u32..3000).prop_map(|us| format!("{us}us"));

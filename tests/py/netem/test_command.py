@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -79,6 +81,21 @@ def test_json_and_log_at_the_end_of_the_time(door, start, echo, client, tmp_path
     assert summary["seed"] == 7
     assert summary["up"]["delivered"] == summary["down"]["delivered"] == 1
     assert log.read_text().splitlines()[2:] == ["up 0 0 5 deliver - 0", "down 0 0 5 deliver - 0"]
+
+
+def test_a_terminal_shows_a_live_line(door, echo, client):
+    terminal, line_end = pty.openpty()
+    command = [*door[1], *RELAY, udp(echo), "--duration", "2s"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=line_end, text=True) as process:
+        os.close(line_end)
+        shown = b""
+        while b"clients" not in shown:
+            shown += os.read(terminal, 4096)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=20)
+    os.close(terminal)
+    assert re.search(rb"up \d+ in, \d+ out, \d+ dropped, \d+ queued \| down ", shown)
+    assert process.returncode == 130
 
 
 @pytest.mark.parametrize(
