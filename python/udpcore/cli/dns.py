@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ipaddress
 import json
 from dataclasses import dataclass, field
@@ -118,10 +119,9 @@ def _parser(prog: str) -> Parser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
-        raise ValueError(f"port {port}")
-    return port
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"port {text!r} is out of range: give 1 to 65535")
+    return int(text)
 
 
 def _take(parser: Parser, request: Request, word: str) -> None:
