@@ -196,6 +196,25 @@ class Record:
     def __hash__(self) -> int: ...
     def __eq__(self, other: object, /) -> bool: ...
 
+@final
+class DnsBatch:
+    def __new__(
+        cls,
+        rdtype: str | int,
+        servers: Sequence[tuple[str, int]],
+        *,
+        concurrency: int,
+        timeout: float,
+        rate: int | None,
+        edns: int | None,
+        dnssec_ok: bool,
+        recursion_desired: bool,
+        mix_case: bool,
+        messages: bool,
+    ) -> DnsBatch: ...
+    def room(self) -> int: ...
+    def run(self, names: Sequence[str], more: bool) -> list[tuple[str, Any]]: ...
+
 def dns_build_query(
     name: str,
     rdtype: str | int = ...,
@@ -223,6 +242,7 @@ def dns_exchange(
 def dns_read_answer(
     message: Message, name: str, rdtype: str | int
 ) -> tuple[str, str, list[Record], int | None]: ...
+def dns_explain(message: Message) -> str: ...
 def dns_normalise(name: str) -> str: ...
 
 # ---- sockets -------------------------------------------------------------------------------

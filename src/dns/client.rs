@@ -418,7 +418,7 @@ impl<R: CryptoRng> Client<R> {
 }
 
 /// Gives every letter a random case: one bit more to guess for each. draft-vixie-dnsext-dns0x20.
-fn mix_case(name: &mut [u8], random: &mut impl CryptoRng) {
+pub(super) fn mix_case(name: &mut [u8], random: &mut impl CryptoRng) {
     let (mut bits, mut left) = (0u64, 0);
     for octet in name.iter_mut().filter(|octet| octet.is_ascii_alphabetic()) {
         if left == 0 {

@@ -169,7 +169,7 @@ pub fn extended_error(info: u16) -> Option<&'static str> {
     WORDS.get(usize::from(info)).copied()
 }
 
-/// `NOERROR (Blocked: text)`: the code and the extended errors of a message, for error texts.
+/// `SERVFAIL; Blocked (text)`: the code and the extended errors of a message, for error texts.
 pub fn explain(message: &Message) -> String {
     let mut text = message.rcode().to_string();
     let Some(edns) = message.edns() else { return text };

@@ -8,13 +8,15 @@
 //! compose, query      values -> bytes: with compression; the query template
 //! present, dump       bytes -> the text dig prints
 //! answer              what an answer says about a question: chain, NODATA, NXDOMAIN
-//! frame, client       the resolver: TCP frames, and who is asked what, when
+//! frame, rtt, client  the resolver: TCP frames, waits, and who is asked what, when
+//! batch               many questions at once
 //! ```
 //!
 //! Rules of this floor: no clock, no socket, no randomness of its own; a parser neither panics
 //! nor loops on any input; whatever `Message::parse` let pass can be read without a fault.
 
 pub mod answer;
+pub mod batch;
 pub mod client;
 pub mod compose;
 pub mod dump;
@@ -26,6 +28,7 @@ pub mod present;
 pub mod query;
 pub mod rdtype;
 pub mod reader;
+pub mod rtt;
 pub mod schema;
 pub mod value;
 

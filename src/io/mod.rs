@@ -6,4 +6,7 @@ mod ack_thread;
 pub mod dns;
 #[cfg(target_os = "linux")]
 pub mod socket;
+pub mod dns_batch;
+mod dns_channel;
+mod dns_socket;
 mod wake;

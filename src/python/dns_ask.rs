@@ -60,7 +60,8 @@ pub(super) fn check_edns(edns: Option<u16>, dnssec_ok: bool) -> PyResult<()> {
     Ok(())
 }
 
-fn timeout_us(seconds: f64) -> PyResult<u64> {
+/// Seconds from Python as µs.
+pub(super) fn timeout_us(seconds: f64) -> PyResult<u64> {
     if seconds > 0.0 && seconds <= TIMEOUT_S_MAX {
         return Ok((seconds * 1e6).ceil() as u64);
     }
@@ -117,7 +118,7 @@ fn timeout_text(asked: &Config, report: &Report) -> String {
 }
 
 /// `127.0.0.1#53`, as dig writes it.
-fn dig_address(server: SocketAddr) -> String {
+pub(super) fn dig_address(server: SocketAddr) -> String {
     format!("{}#{}", server.ip(), server.port())
 }
 
@@ -133,7 +134,8 @@ pub(super) fn dns_read_answer(
     Ok((verdict_word(answer.verdict), answer.canonical.to_string(), records, answer.ttl))
 }
 
-fn verdict_word(verdict: Verdict) -> &'static str {
+/// The word `udpcore.dns` knows a verdict by.
+pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Found => "found",
         Verdict::NoData => "nodata",
@@ -143,6 +145,12 @@ fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::ChainTooLong => "long",
         Verdict::Failed(_) => "failed",
     }
+}
+
+/// The response code in words, with what extended errors say (RFC 8914).
+#[pyfunction]
+pub(super) fn dns_explain(message: &Bound<'_, PyMessage>) -> String {
+    crate::dns::dump::explain(&message.get().message)
 }
 
 /// The name as it goes to the wire, in text with a final dot: checked, IDNA applied.

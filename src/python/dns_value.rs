@@ -30,6 +30,8 @@ pub(super) struct Registry {
     flags: Py<PyAny>,
     parse_error: Py<PyAny>,
     pub(super) timeout_error: Py<PyAny>,
+    /// Makes the exception of an answer without records.
+    pub(super) error_of: Py<PyAny>,
 }
 
 /// The registry; imports `udpcore.dns` at its first use.
@@ -67,6 +69,7 @@ impl Registry {
             flags: codes.getattr("Flags")?.unbind(),
             parse_error: errors.getattr("ParseError")?.unbind(),
             timeout_error: errors.getattr("DnsTimeoutError")?.unbind(),
+            error_of: errors.getattr("error_of")?.unbind(),
         })
     }
 

@@ -5,6 +5,7 @@
 
 mod dns;
 mod dns_ask;
+mod dns_batch;
 mod dns_record;
 mod dns_value;
 mod netem;
@@ -26,7 +27,10 @@ mod _core {
     use super::dns::{PyMessage, dns_build_query, dns_parse};
 
     #[pymodule_export]
-    use super::dns_ask::{dns_exchange, dns_normalise, dns_read_answer};
+    use super::dns_ask::{dns_exchange, dns_explain, dns_normalise, dns_read_answer};
+
+    #[pymodule_export]
+    use super::dns_batch::DnsBatch;
 
     #[pymodule_export]
     use super::dns_record::{PyQuestion, PyRecord};

@@ -25,6 +25,7 @@ from udpcore.dns._errors import (
     ResolveError,
     ServFailError,
 )
+from udpcore.dns._many import resolve_many
 from udpcore.dns._records import (
     AAAA,
     CAA,
@@ -98,4 +99,5 @@ __all__ = [
     "parse",
     "query",
     "resolve",
+    "resolve_many",
 ]

@@ -12,14 +12,7 @@ from typing import NamedTuple
 
 from udpcore import _core
 from udpcore._core import Message, Record
-from udpcore.dns._codes import Rcode
-from udpcore.dns._errors import (
-    NoDataError,
-    NXDomainError,
-    RefusedError,
-    ResolveError,
-    ServFailError,
-)
+from udpcore.dns._errors import ResolveError, error_of
 
 _log = logging.getLogger("udpcore.dns")
 
@@ -185,32 +178,11 @@ def lookup(
             return records
         seen.add(target.lower())
         if verdict != "elsewhere" or canonical.lower() in seen:
-            raise _error(verdict, name, canonical, rdtype, message)
+            raise error_of(verdict, name, canonical, rdtype, message)
         target = canonical
     raise ResolveError(
         f"{name}: aliases lead on after {QUESTIONS_MAX} questions", name, str(rdtype), message
     )
-
-
-def _error(
-    verdict: str, name: str, canonical: str, rdtype: str | int, message: Message
-) -> ResolveError:
-    asked = _core.dns_normalise(name)
-    alias = "" if canonical.lower() == asked.lower() else f" (alias of {canonical})"
-    kind: type[ResolveError] = ResolveError
-    if verdict == "nxdomain":
-        kind, text = NXDomainError, f"{asked}{alias}: no such name"
-    elif verdict == "nodata":
-        kind, text = NoDataError, f"{asked}{alias}: no {rdtype} record"
-    elif verdict in ("loop", "elsewhere"):
-        text = f"{asked}{alias}: the aliases lead in a circle"
-    elif verdict == "long":
-        text = f"{asked}: more aliases than the 16 that are followed"
-    else:
-        kinds = {Rcode.SERVFAIL: ServFailError, Rcode.REFUSED: RefusedError}
-        kind = kinds.get(Rcode(message.rcode), ResolveError) if message.rcode in kinds else kind
-        text = f"{asked}: the server answered {message.rcode}"
-    return kind(text, name, str(rdtype), message)
 
 
 def dns_query(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import socket
 
+from udpcore import _core
 from udpcore._core import Message
+from udpcore.dns._codes import Rcode
 
 
 class ParseError(ValueError):
@@ -68,3 +70,25 @@ class ServFailError(ResolveError):
 
 class RefusedError(ResolveError):
     """The server does not want to answer (REFUSED)."""
+
+
+def error_of(
+    verdict: str, name: str, canonical: str, rdtype: str | int, message: Message
+) -> ResolveError:
+    """Return the exception for an answer to `name` without records; `verdict` is the core's word."""
+    asked = _core.dns_normalise(name)
+    alias = "" if canonical.lower() == asked.lower() else f" (alias of {canonical})"
+    kind: type[ResolveError] = ResolveError
+    if verdict == "nxdomain":
+        kind, text = NXDomainError, f"{asked}{alias}: no such name"
+    elif verdict == "nodata":
+        kind, text = NoDataError, f"{asked}{alias}: no {rdtype} record"
+    elif verdict in ("loop", "elsewhere"):
+        text = f"{asked}{alias}: the aliases lead in a circle"
+    elif verdict == "long":
+        text = f"{asked}: more aliases than the 16 that are followed"
+    else:
+        kinds = {Rcode.SERVFAIL: ServFailError, Rcode.REFUSED: RefusedError}
+        kind = kinds.get(Rcode(message.rcode), ResolveError) if message.rcode in kinds else kind
+        text = f"{asked}: the server answered {_core.dns_explain(message)}"
+    return kind(text, name, str(rdtype), message)

@@ -1,0 +1,148 @@
+"""Many names at once: each comes back once, with its answer or its error."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from udpcore import dns, netem
+
+Address = tuple[str, int]
+Sender = Callable[[bytes, Address, socket.socket], None]
+
+
+def test_every_name_once(nsd: Address) -> None:
+    names = [f"x{i}.wild.example.test" for i in range(3000)]
+    results = list(dns.resolve_many(names, "TXT", *nsd, concurrency=300))
+    assert Counter(name for name, _ in results) == Counter(names)
+    assert all(result == ['"any"'] for _, result in results)
+
+
+def test_results_are_those_of_resolve(nsd: Address) -> None:
+    names = ["www", "chain1", "nope", "ns1", "big", "loop1", "dangling", "web", "web"]
+    names = [f"{name}.example.test" for name in names] + ["a..b", "x" * 64, "outside.invalid"]
+    for name, result in dns.resolve_many(names, "A", *nsd):
+        expected: object
+        try:
+            expected = dns.resolve(name, "A", *nsd)
+        except (OSError, ValueError) as error:
+            expected = error
+        if isinstance(expected, Exception):
+            assert (type(result), str(result)) == (type(expected), str(expected))
+        else:
+            assert result == expected
+
+
+def test_truncated_answers_come_over_tcp(nsd: Address) -> None:
+    results = list(dns.resolve_many(["big.example.test"] * 100, "TXT", *nsd))
+    assert [len(records) for _, records in results] == [41] * 100
+
+
+def test_order_progress_and_messages(nsd: Address) -> None:
+    names = [f"x{i}.wild.example.test" for i in range(500)]
+    seen: list[int] = []
+    results = list(
+        dns.resolve_many(
+            names, "TXT", *nsd, concurrency=7, ordered=True, progress=seen.append, messages=True
+        )
+    )
+    assert [name for name, _ in results] == names
+    assert {type(name) for name, _ in results} == {str}
+    assert all(message.questions[0].name == f"{name}." for name, message in results)
+    assert seen[-1] == 500
+    assert seen == sorted(seen)
+
+
+def test_names_are_read_only_as_far_as_there_is_room(nsd: Address) -> None:
+    taken = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield f"x{taken}.wild.example.test"
+
+    stream = dns.resolve_many(endless(), "TXT", *nsd, concurrency=10)
+    for _ in range(50):
+        next(stream)
+    assert taken <= 50 + 2 * 10
+    stream.close()  # type: ignore[attr-defined]
+
+
+def test_through_a_bad_link_nothing_is_lost(nsd: Address) -> None:
+    names = [f"x{i}.wild.example.test" for i in range(2000)]
+    with netem.Proxy(nsd, loss="10%", delay="20ms", duplicate="2%", seed=7) as proxy:
+        start = time.monotonic()
+        results = dict(dns.resolve_many(names, "TXT", *proxy.address, concurrency=500))
+        took = time.monotonic() - start
+    assert set(results) == set(names)
+    failed = {name: result for name, result in results.items() if result != ['"any"']}
+    assert not failed
+    assert took < 30
+
+
+def test_a_dead_server_is_told_soon() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port = holder.getsockname()[1]
+    results = list(dns.resolve_many(["a.test", "b.test"], "A", "127.0.0.1", port))
+    assert [type(result) for _, result in results] == [ConnectionRefusedError] * 2
+
+
+def test_a_silent_server_is_a_timeout(udp_server: Callable[[Sender], object]) -> None:
+    server = udp_server(lambda *_: None)
+    start = time.monotonic()
+    results = list(dns.resolve_many(["a.test"] * 5, "A", *server.address, timeout=0.5))
+    assert time.monotonic() - start < 3
+    assert [type(result) for _, result in results] == [dns.DnsTimeoutError] * 5
+
+
+def test_ports_change(udp_server: Callable[[Sender], object]) -> None:
+    def handler(query: bytes, client: Address, sock: socket.socket) -> None:
+        sock.sendto(query[:2] + bytes([query[2] | 0x80]) + query[3:], client)
+
+    server = udp_server(handler)
+    names = [f"n{i}.test" for i in range(4000)]
+    results = list(dns.resolve_many(names, "A", *server.address, concurrency=100))
+    assert len(results) == 4000
+    ports = Counter(client[1] for _, client in server.queries)
+    assert len(ports) >= 50
+    assert max(ports.values()) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"concurrency": 0}, "concurrency=0"),
+        ({"rate": 0}, "rate"),
+        ({"timeout": -1}, "timeout"),
+        ({"rdtype": "AAAAA"}, "did you mean"),
+        ({"port": 0}, "port 0"),
+    ],
+)
+def test_wrong_options_are_told_before_the_first_name(
+    options: dict[str, object], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        dns.resolve_many([], server="127.0.0.1", **options)  # type: ignore[arg-type]
+
+
+def test_resolvers_leave_nothing_behind(nsd: Address) -> None:
+    def descriptors() -> int:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd"))
+
+    list(dns.resolve_many(["www.example.test"] * 10, "A", *nsd))
+    before = descriptors()
+    for _ in range(200):
+        stream = dns.resolve_many((f"x{i}.wild.example.test" for i in range(50)), "TXT", *nsd)
+        next(stream)
+        del stream
+        dns.query("www.example.test", "A", *nsd)
+    assert descriptors() == before
