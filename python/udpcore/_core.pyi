@@ -238,6 +238,7 @@ def dns_exchange(
     checking_disabled: bool,
     ignore_truncation: bool,
     mix_case: bool,
+    options: Sequence[tuple[int, bytes]],
 ) -> tuple[Message, str, bool, int]: ...
 def dns_read_answer(
     message: Message, name: str, rdtype: str | int

@@ -3,7 +3,7 @@
 //! RFC 1034 §3.6.2 and §4.3.2, RFC 2308 §2 (NXDOMAIN, NODATA, how long to remember them).
 //! Only what is in the message counts; a chain that leaves it is told apart as `Elsewhere`.
 
-use super::header::Rcode;
+use super::header::{Flags, Rcode};
 use super::message::{Message, Record, Section};
 use super::name::Name;
 use super::rdtype::RdType;
@@ -23,6 +23,8 @@ pub enum Verdict {
     NoName,
     /// The chain leads to a name about which this message says nothing.
     Elsewhere,
+    /// The server names other servers instead of answering: it does not resolve for us.
+    Referral,
     /// The chain comes back to a name it has passed.
     Loop,
     /// The chain has more than [`CHAIN_LEN_MAX`] links.
@@ -107,7 +109,18 @@ fn negative(message: &Message, rcode: Rcode, aliased: bool) -> Verdict {
     }
     // RFC 2308 §2.2: NODATA comes with an SOA; after an alias its absence means that the server
     // has nothing to say about the target.
-    if aliased && soa(message).is_none() { Verdict::Elsewhere } else { Verdict::NoData }
+    if soa(message).is_some() {
+        return Verdict::NoData;
+    }
+    let mut authorities = message.section(Section::Authority);
+    // RFC 2308 §2.2.1: without SOA, from no authority, with NS records: a referral.
+    let referral = !message.header().flags.has(Flags::AA)
+        && authorities.any(|record| record.rdtype == RdType::NS);
+    match (aliased, referral) {
+        (true, _) => Verdict::Elsewhere,
+        (false, true) => Verdict::Referral,
+        (false, false) => Verdict::NoData,
+    }
 }
 
 fn soa(message: &Message) -> Option<Record<'_>> {

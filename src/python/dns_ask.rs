@@ -14,10 +14,14 @@ use std::net::{IpAddr, SocketAddr};
 /// Longest time one try may wait: a day.
 const TIMEOUT_S_MAX: f64 = 86_400.0;
 
+/// Most octets of EDNS options in a query: there must be room for the answer to repeat them.
+const OPTIONS_LEN_MAX: usize = 4096;
+
 /// Asks `servers` in turn; returns the message, who sent it, how, and after how many µs.
 #[pyfunction]
 #[pyo3(signature = (name, rdtype, servers, *, timeout, retries, tcp, edns, dnssec_ok,
-                    recursion_desired, checking_disabled, ignore_truncation, mix_case))]
+                    recursion_desired, checking_disabled, ignore_truncation, mix_case,
+                    options))]
 #[expect(clippy::too_many_arguments, reason = "the options of a query")]
 pub(super) fn dns_exchange(
     py: Python<'_>,
@@ -33,6 +37,7 @@ pub(super) fn dns_exchange(
     checking_disabled: bool,
     ignore_truncation: bool,
     mix_case: bool,
+    options: Vec<(u16, Vec<u8>)>,
 ) -> PyResult<(PyMessage, String, bool, u64)> {
     let mut query = Query::new(parse_name(name)?, rdtype.0);
     (query.edns, query.dnssec_ok) = (edns, dnssec_ok);
@@ -41,7 +46,12 @@ pub(super) fn dns_exchange(
     if retries > RETRIES_MAX {
         return Err(value_error(format!("retries={retries}, the limit is {RETRIES_MAX}")));
     }
-    check_edns(edns, dnssec_ok)?;
+    check_edns(edns, dnssec_ok || !options.is_empty())?;
+    let octets: usize = options.iter().map(|(_, data)| 4 + data.len()).sum();
+    if octets > OPTIONS_LEN_MAX {
+        return Err(value_error(format!("{octets} octets of EDNS options, at most 4096 fit")));
+    }
+    query.options = options;
     let servers: Vec<_> = servers.into_iter().map(SocketAddr::from).collect();
     if servers.is_empty() {
         return Err(value_error("no name server given"));
@@ -52,10 +62,11 @@ pub(super) fn dns_exchange(
     finish(py, &asked, report)
 }
 
-/// DO is a bit of EDNS.
-pub(super) fn check_edns(edns: Option<u16>, dnssec_ok: bool) -> PyResult<()> {
-    if dnssec_ok && edns.is_none() {
-        return Err(value_error("dnssec_ok is a flag of EDNS: give edns a size, such as 1232"));
+/// DO is a bit of EDNS, and options are its data.
+pub(super) fn check_edns(edns: Option<u16>, needed: bool) -> PyResult<()> {
+    if needed && edns.is_none() {
+        let text = "dnssec_ok and options are parts of EDNS: give edns a size, such as 1232";
+        return Err(value_error(text));
     }
     Ok(())
 }
@@ -141,6 +152,7 @@ pub(super) fn verdict_word(verdict: Verdict) -> &'static str {
         Verdict::NoData => "nodata",
         Verdict::NoName => "nxdomain",
         Verdict::Elsewhere => "elsewhere",
+        Verdict::Referral => "referral",
         Verdict::Loop => "loop",
         Verdict::ChainTooLong => "long",
         Verdict::Failed(_) => "failed",

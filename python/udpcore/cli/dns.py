@@ -8,9 +8,11 @@ import json
 from dataclasses import dataclass, field
 
 from udpcore import _core
+from udpcore.cli import _dns_many
 from udpcore.cli._parser import EXIT_OK, Parser, did_you_mean
-from udpcore.dns._ask import Exchange, exchange, system_servers
+from udpcore.dns._ask import Exchange, exchange
 from udpcore.dns._codes import Flags, Rcode
+from udpcore.dns._system import read_system
 
 EPILOG = """\
 words, in any order, as dig knows them:
@@ -25,7 +27,8 @@ words, in any order, as dig knows them:
   +bufsize=BYTES    EDNS buffer size         +no0x20     keep the case of the name
   +time=SECONDS     wait of each try (2)     +tries=N    how many tries (4)
 
-exit codes: 0 a server answered, whatever it said; 1 none did; 2 usage"""
+exit codes: 0 a server answered, whatever it said; 1 none did (with --many: not to all);
+2 usage"""
 
 #: Words that switch something on; ``no`` in front switches it off.
 SWITCHES = {
@@ -84,6 +87,18 @@ def main(prog: str, argv: list[str]) -> int:
         _take(parser, request, word)
     if request.dnssec and not request.edns:
         parser.error("+dnssec needs EDNS: leave +noedns out")
+    if options.many:
+        if request.name is not None:
+            parser.error(f"--many reads the names from its file: what is {request.name!r}?")
+        return _dns_many.run(
+            options.many,
+            request.rdtype or "A",
+            request.servers or list(read_system().servers),
+            options.port,
+            concurrency=options.concurrency,
+            rate=options.rate,
+            as_json=request.json,
+        )
     name = request.name or "."
     rdtype = request.rdtype or ("NS" if request.name is None else "A")
     try:
@@ -93,7 +108,7 @@ def main(prog: str, argv: list[str]) -> int:
     answer = exchange(
         name,
         rdtype,
-        request.servers or system_servers(),
+        request.servers or read_system().servers,
         options.port,
         request.time,
         request.tries - 1,
@@ -115,6 +130,10 @@ def _parser(prog: str) -> Parser:
     parser.add_argument("-p", "--port", type=_port, default=53, help="port of the server (53)")
     parser.add_argument("-t", "--type", help="the record type")
     parser.add_argument("-x", "--reverse", metavar="ADDRESS", help="the name of an address")
+    many = parser.add_argument_group("many names")
+    many.add_argument("--many", metavar="FILE", help="ask for each name in FILE, - for stdin")
+    many.add_argument("--concurrency", type=int, default=1000, help="questions at once (1000)")
+    many.add_argument("--rate", type=int, help="most queries a second")
     return parser
 
 

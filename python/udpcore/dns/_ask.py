@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from udpcore import _core
 from udpcore._core import Message, Record
-from udpcore.dns._errors import ResolveError, error_of
+from udpcore.dns._errors import NoDataError, NXDomainError, ResolveError, error_of
+from udpcore.dns._system import addresses_from_hosts, read_system
 
 _log = logging.getLogger("udpcore.dns")
 
@@ -68,6 +69,7 @@ def exchange(
     checking_disabled: bool = False,
     ignore_truncation: bool = False,
     mix_case: bool = True,
+    options: Sequence[tuple[int, bytes]] = (),
 ) -> Exchange:
     """Do what :func:`query` does, and tell also how the answer came."""
     return Exchange(
@@ -84,6 +86,7 @@ def exchange(
             checking_disabled=checking_disabled,
             ignore_truncation=ignore_truncation,
             mix_case=mix_case,
+            options=options,
         )
     )
 
@@ -103,6 +106,7 @@ def query(
     checking_disabled: bool = False,
     ignore_truncation: bool = False,
     mix_case: bool = True,
+    options: Sequence[tuple[int, bytes]] = (),
 ) -> Message:
     """Ask `server` for `name` and return its message, whatever the response code.
 
@@ -111,6 +115,7 @@ def query(
     not answer this very question are ignored while the wait goes on. A truncated answer is
     fetched again over TCP unless `ignore_truncation`; a server that knows no EDNS is asked
     without. `mix_case` gives the letters of the name a random case that the answer must repeat.
+    `options` are EDNS options, pairs of code and bytes.
 
     Raises :exc:`DnsTimeoutError` (a :exc:`TimeoutError`) if nobody answered, :exc:`OSError` with
     its ``errno`` if the network refused, :exc:`ValueError` for a bad name, type or number.
@@ -135,6 +140,7 @@ def query(
         checking_disabled=checking_disabled,
         ignore_truncation=ignore_truncation,
         mix_case=mix_case,
+        options=options,
     ).message
 
 
@@ -149,30 +155,49 @@ def resolve(
 ) -> list[str]:
     """Return the records of `rdtype` at `name` as dig prints them, aliases followed.
 
-    Without `server` those of ``/etc/resolv.conf`` are asked.
+    Without `server` the machine's own settings hold: ``/etc/hosts`` first, then the servers of
+    ``/etc/resolv.conf`` with its search list (a name with a final dot is taken as it is).
 
     Raises :exc:`NXDomainError`, :exc:`NoDataError`, :exc:`ServFailError`, :exc:`RefusedError`
     or :exc:`ResolveError` (each a :exc:`socket.gaierror` with the message in ``.response``);
     :exc:`DnsTimeoutError`; what :func:`query` raises. RFC 1034 §5.3.
+
+    >>> from udpcore import dns
+    >>> dns.resolve("localhost")
+    ['127.0.0.1']
     """
-    records = lookup(name, rdtype, server, port, timeout=timeout, retries=retries)
+    if server is not None:
+        return _texts(_lookup(name, rdtype, server, port, timeout, retries))
+    from_hosts = addresses_from_hosts(name, str(rdtype))
+    if from_hosts:
+        return from_hosts
+    system = read_system()
+    negative: list[ResolveError] = []
+    for candidate in system.candidates(name):
+        try:
+            return _texts(_lookup(candidate, rdtype, system.servers, port, timeout, retries))
+        except ResolveError as error:
+            negative.append(error)
+    # That a name exists says more than a failure, and a failure more than that another does not.
+    weight = {NoDataError: 2, NXDomainError: 0}
+    raise max(negative, key=lambda error: weight.get(type(error), 1))
+
+
+def _texts(records: list[Record]) -> list[str]:
     return [record.to_text() for record in records]
 
 
-def lookup(
+def _lookup(
     name: str,
     rdtype: str | int,
-    server: str | Iterable[str] | None,
+    server: str | Iterable[str],
     port: int,
-    *,
     timeout: float,
     retries: int,
 ) -> list[Record]:
-    """Return the records that :func:`resolve` shows as text."""
-    servers = system_servers() if server is None else server
     target, seen = name, set[str]()
     for _ in range(QUESTIONS_MAX):
-        message = query(target, rdtype, servers, port, timeout, retries)
+        message = query(target, rdtype, server, port, timeout, retries)
         verdict, canonical, records, _ttl = _core.dns_read_answer(message, target, rdtype)
         if verdict == "found":
             return records
@@ -205,14 +230,3 @@ def dns_query(
     except OSError as error:
         _log.info("no address for %s: %s", domain, error)
         return None
-
-
-def system_servers(path: str = "/etc/resolv.conf") -> list[str]:
-    """Return the name servers of `path`, or the one on this machine if it names none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as lines:
-            words = [line.split() for line in lines]
-    except FileNotFoundError:
-        words = []
-    servers = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
-    return servers or ["127.0.0.1"]

@@ -75,7 +75,7 @@ class RefusedError(ResolveError):
 def error_of(
     verdict: str, name: str, canonical: str, rdtype: str | int, message: Message
 ) -> ResolveError:
-    """Return the exception for an answer to `name` without records; `verdict` is the core's word."""
+    """Return the exception for an answer without records; `verdict` is the core's word."""
     asked = _core.dns_normalise(name)
     alias = "" if canonical.lower() == asked.lower() else f" (alias of {canonical})"
     kind: type[ResolveError] = ResolveError
@@ -85,6 +85,8 @@ def error_of(
         kind, text = NoDataError, f"{asked}{alias}: no {rdtype} record"
     elif verdict in ("loop", "elsewhere"):
         text = f"{asked}{alias}: the aliases lead in a circle"
+    elif verdict == "referral":
+        text = f"{asked}{alias}: the server refers to others and does not resolve; ask a resolver"
     elif verdict == "long":
         text = f"{asked}: more aliases than the 16 that are followed"
     else:

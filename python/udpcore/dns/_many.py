@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Any
 
 from udpcore import _core
-from udpcore.dns._ask import addresses_of, system_servers
+from udpcore.dns._ask import addresses_of
+from udpcore.dns._system import read_system
 
 #: With ``ordered=True`` so many results per open question may wait for an earlier one.
 HELD_FACTOR = 8
@@ -50,7 +51,7 @@ def resolve_many(
     """  # noqa: E501
     engine = _core.DnsBatch(
         rdtype,
-        addresses_of(system_servers() if server is None else server, port),
+        addresses_of(read_system().servers if server is None else server, port),
         concurrency=concurrency,
         timeout=timeout,
         rate=rate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,26 @@ def test_it_prints_the_answer(nsd: Address, capsys: pytest.CaptureFixture[str]) 
     assert (code, len(found["answers"]), found["transport"]) == (0, 41, "tcp")
     code, out, _ = run(capsys, "nope.example.test", server, "-p", port, "+json", "+tcp")
     assert (code, json.loads(out)["rcode"]) == (0, "NXDOMAIN")
+
+
+def test_many_names(nsd: Address, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("web.example.test\n# nothing\nnope.example.test\na..b\n", encoding="utf-8")
+    server = [f"@{nsd[0]}", "-p", str(nsd[1])]
+    code, out, err = run(capsys, "--many", str(names), *server)
+    assert code == 1
+    assert sorted(out.splitlines()) == [
+        'a..b\t! empty label in domain name "a..b" (two dots in a row, or one in front)',
+        "nope.example.test\t! nope.example.test.: no such name",
+        "web.example.test\t192.0.2.10 | 192.0.2.11 | 192.0.2.12",
+    ]
+    assert "2 answered, 1 without an answer" in err
+    names.write_text("web.example.test\n", encoding="utf-8")
+    code, out, _ = run(capsys, "--many", str(names), *server, "+json", "--rate", "100")
+    assert (code, json.loads(out)["records"][0]) == (0, "192.0.2.10")
+    assert run(capsys, "x", "--many", str(names))[0] == 2
+    code, _, err = run(capsys, "--many", str(tmp_path / "none"), *server)
+    assert (code, "No such file" in err) == (1, True)
 
 
 @pytest.mark.parametrize(

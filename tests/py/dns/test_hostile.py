@@ -217,6 +217,26 @@ def test_refusals_are_told_apart(
         dns.resolve("name.test", "A", *server.address)
 
 
+def test_extended_errors_are_in_the_text(udp_server: Callable[[Sender], object]) -> None:
+    """RFC 8914: why, in numbers and words; options of the query arrive."""
+
+    def handler(query: bytes, client: Client, sock: socket.socket) -> None:
+        asked = dns.parse(query)
+        assert asked.edns is not None
+        opt = dns.OPT(options=((15, b"\0\x0f" + b"on a list"), *asked.edns.options))
+        reply = dns.Message(
+            asked.id, 0x8180, 2, asked.questions, [], [], [dns.Record(".", "OPT", 0, opt)]
+        )
+        sock.sendto(reply.to_wire(), client)
+
+    server = udp_server(handler)
+    with pytest.raises(dns.ServFailError, match=r"SERVFAIL; Blocked \(on a list\)"):
+        dns.resolve("name.test", "A", *server.address)
+    message = dns.query("name.test", "A", *server.address, options=[(3, b""), (65001, b"x")])
+    assert message.edns is not None
+    assert message.edns.options[1:] == ((3, b""), (65001, b"x"))
+
+
 def test_a_chain_that_leaves_the_answer_is_asked_on(udp_server: Callable[[Sender], object]) -> None:
     def handler(query: bytes, client: Client, sock: socket.socket) -> None:
         asked = dns.parse(query)

@@ -27,6 +27,7 @@ def test_aliases_are_followed(nsd: Address) -> None:
         ("ns1.example.test", dns.NoDataError, socket.EAI_NODATA),
         ("elsewhere.invalid", dns.RefusedError, socket.EAI_FAIL),
         ("loop1.example.test", dns.ResolveError, socket.EAI_FAIL),
+        ("x.sub.example.test", dns.ResolveError, socket.EAI_FAIL),
     ],
 )
 def test_negative_answers_are_told_apart(
@@ -94,7 +95,8 @@ def test_local_faults_are_value_errors() -> None:
         (lambda: dns.query("a.test", "A", "127.0.0.1", timeout=0), "timeout"),
         (lambda: dns.query("a.test", "A", "127.0.0.1", retries=1000), "limit is 20"),
         (lambda: dns.query("a.test", "A", []), "no name server"),
-        (lambda: dns.query("a.test", "A", "127.0.0.1", edns=None, dnssec_ok=True), "edns"),
+        (lambda: dns.query("a.test", "A", "127.0.0.1", edns=None, dnssec_ok=True), "EDNS"),
+        (lambda: dns.query("a.test", "A", "127.0.0.1", options=[(1, bytes(5000))]), "4096"),
     ]
     for call, text in cases:
         with pytest.raises(ValueError, match=text):
