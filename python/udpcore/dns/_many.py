@@ -46,9 +46,10 @@ def resolve_many(
     Raises what :func:`query` raises for a bad type, number or server; nothing for a name.
 
     >>> from udpcore import dns
-    >>> list(dns.resolve_many(["bad..name"], server="127.0.0.1", port=5300))
-    [('bad..name', ValueError('empty label in domain name "bad..name" (two dots in a row, or one in front)'))]
-    """  # noqa: E501
+    >>> for name, result in dns.resolve_many(["bad..name"], server="127.0.0.1", port=5300):
+    ...     print(name, type(result).__name__)
+    bad..name ValueError
+    """
     engine = _core.DnsBatch(
         rdtype,
         addresses_of(read_system().servers if server is None else server, port),
