@@ -13,8 +13,12 @@ fn server(last: u8) -> SocketAddr {
 }
 
 fn client(servers: u8, retries: u32) -> Client<StdRng> {
+    Client::new(config(servers, retries), StdRng::seed_from_u64(7))
+}
+
+fn config(servers: u8, retries: u32) -> Config {
     let query = Query::new("www.example.test".parse().unwrap(), "A".parse().unwrap());
-    let config = Config {
+    Config {
         query,
         servers: (1..=servers).map(server).collect(),
         timeout_us: TIMEOUT_US,
@@ -22,8 +26,8 @@ fn client(servers: u8, retries: u32) -> Client<StdRng> {
         tcp: false,
         ignore_truncation: false,
         mix_case: true,
-    };
-    Client::new(config, StdRng::seed_from_u64(7))
+        cookies: Vec::new(),
+    }
 }
 
 /// The query turned into an answer with `flags`, no records, the OPT kept.
@@ -186,4 +190,54 @@ fn client_id(client: &mut Client<StdRng>, attempt: usize) -> [u8; 2] {
         }
     }
     panic!("no id fits")
+}
+
+/// `answer` with an OPT whose only option is this cookie.
+fn with_cookie(transmit: &Transmit, cookie: &[u8], rcode: u16) -> Vec<u8> {
+    let query = Message::parse(transmit.payload.clone()).unwrap();
+    let opt_at = query.wire().len() - 11 - query.edns().unwrap().options.len();
+    let mut wire = answer(transmit, [0x81, 0x80 | (rcode & 15) as u8])[..opt_at].to_vec();
+    wire.extend_from_slice(&[0, 0, 41, 4, 208, (rcode >> 4) as u8, 0, 0, 0]);
+    wire.extend_from_slice(&(cookie.len() as u16 + 4).to_be_bytes());
+    wire.extend_from_slice(&[0, 10, 0, cookie.len() as u8]);
+    wire.extend_from_slice(cookie);
+    wire
+}
+
+fn sent_cookie(transmit: &Transmit) -> Vec<u8> {
+    let query = Message::parse(transmit.payload.clone()).unwrap();
+    let options = query.edns().unwrap().options;
+    udpcore::dns::value::pairs(options).find(|(code, _)| *code == 10).unwrap().1.to_vec()
+}
+
+#[test]
+fn a_cookie_must_come_back_and_is_kept() {
+    let mut client = client_with_cookie();
+    let sent = client.poll_transmit(0).unwrap();
+    let ours = sent_cookie(&sent);
+    assert_eq!(ours.len(), 8);
+    let wrong = with_cookie(&sent, &[7; 16], 0);
+    assert_eq!(client.handle_datagram(1, 0, server(1), &wrong), Err(Ignored::Cookie));
+    // BADCOOKIE brings the server's own, which goes back to it.
+    let both = [&ours[..], &[9; 8]].concat();
+    client.handle_datagram(2, 0, server(1), &with_cookie(&sent, &both, 23)).unwrap();
+    let again = client.poll_transmit(3).unwrap();
+    assert_eq!((again.via, sent_cookie(&again)), (Via::Udp, both.clone()));
+    // From now on an answer without a cookie is believed over TCP only.
+    let bare = with_cookie(&again, &ours, 0)[..again.payload.len() - 31].to_vec();
+    let mut bare = bare;
+    bare[11] = 0;
+    assert_eq!(client.handle_datagram(4, 1, server(1), &bare), Err(Ignored::Cookie));
+    let tcp = client.poll_transmit(5).unwrap();
+    assert_eq!(tcp.via, Via::Tcp);
+    client.handle_datagram(6, 1, server(1), &with_cookie(&again, &both, 0)).unwrap();
+    assert!(matches!(client.outcome(), Some(Outcome::Answer { via: Via::Udp, .. })));
+    assert_eq!(client.cookie(0).unwrap().option(), both);
+}
+
+fn client_with_cookie() -> Client<StdRng> {
+    let mut random = StdRng::seed_from_u64(3);
+    let mut config = config(1, 0);
+    config.cookies = vec![udpcore::dns::cookie::Cookie::draw(&mut random)];
+    Client::new(config, random)
 }

@@ -47,6 +47,7 @@ pub fn check_client(wire: &[u8]) {
         tcp: false,
         ignore_truncation: false,
         mix_case: true,
+        cookies: Vec::new(),
     };
     let mut client = Client::new(config, StdRng::seed_from_u64(1));
     let mut now = 0;

@@ -239,6 +239,7 @@ def dns_exchange(
     ignore_truncation: bool,
     mix_case: bool,
     options: Sequence[tuple[int, bytes]],
+    cookies: bool,
 ) -> tuple[Message, str, bool, int]: ...
 def dns_read_answer(
     message: Message, name: str, rdtype: str | int

@@ -10,10 +10,12 @@
 //! Rules of this file: every try has its own id and asks for its own socket; late answers to
 //! earlier tries count; the number of tries is bounded by [`ATTEMPTS_MAX`].
 
+use super::cookie::{self, Check, Cookie};
 use super::header::{Flags, Rcode};
 use super::message::{self, Message};
 use super::query::Query;
 use super::reader::ParseError;
+use super::value;
 use rand::CryptoRng;
 use std::net::SocketAddr;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub ignore_truncation: bool,
     /// Mix the case of the name at random and expect it back (0x20).
     pub mix_case: bool,
+    /// A cookie for each server, in their order; none at all to send none.
+    pub cookies: Vec<Cookie>,
 }
 
 /// How a try travels.
@@ -78,11 +82,20 @@ pub enum Ignored {
     Question,
     /// The right question, but not in the case it was asked in.
     Case,
+    /// Without the cookie that was sent along.
+    Cookie,
 }
 
 /// Words for the counters of [`Client::ignored`], in their order.
-pub const IGNORED_WORDS: [&str; 6] =
-    ["wrong source", "malformed", "no response", "wrong id", "wrong question", "wrong case"];
+pub const IGNORED_WORDS: [&str; 7] = [
+    "wrong source",
+    "malformed",
+    "no response",
+    "wrong id",
+    "wrong question",
+    "wrong case",
+    "wrong cookie",
+];
 
 /// How the question ended.
 #[derive(Debug, Clone)]
@@ -133,6 +146,8 @@ pub struct Client<R> {
     deadline_us: u64,
     tries_left: u32,
     edns_refused: bool,
+    /// A server's new cookie was already used once.
+    cookie_renewed: bool,
     ignored: [u32; IGNORED_WORDS.len()],
     fault: Option<ParseError>,
     errno: Option<(i32, usize)>,
@@ -157,6 +172,7 @@ impl<R: CryptoRng> Client<R> {
             pending: Some((0, first)),
             deadline_us: 0,
             edns_refused: false,
+            cookie_renewed: false,
             ignored: [0; IGNORED_WORDS.len()],
             fault: None,
             errno: None,
@@ -168,6 +184,11 @@ impl<R: CryptoRng> Client<R> {
     /// How the question ended, `None` while it is open.
     pub fn outcome(&self) -> Option<&Outcome> {
         self.outcome.as_ref()
+    }
+
+    /// The cookie for the server at `index` of the configuration, as it is now known.
+    pub fn cookie(&self, index: usize) -> Option<&Cookie> {
+        self.config.cookies.get(index)
     }
 
     /// Ends the machine with its outcome.
@@ -209,6 +230,8 @@ impl<R: CryptoRng> Client<R> {
         }
         if self.edns_refused {
             query.edns = None;
+        } else if let Some(cookie) = self.config.cookies.get(server) {
+            query.options.push((cookie::OPTION, cookie.option()));
         }
         let payload = query.compose(id);
         self.deadline_us = now_us.saturating_add(self.config.timeout_us);
@@ -320,6 +343,9 @@ impl<R: CryptoRng> Client<R> {
             self.fall_back(server_index, via);
             return Ok(());
         }
+        if edns && !self.check_cookie(server_index, via, &message)? {
+            return Ok(());
+        }
         let refusal = matches!(message.rcode(), Rcode::SERVFAIL | Rcode::REFUSED | Rcode::NOTIMP);
         let outcome = Outcome::Answer { message, server, via, rtt_us };
         if refusal && self.other_server_left() {
@@ -364,6 +390,37 @@ impl<R: CryptoRng> Client<R> {
             }
         }
         Message::parse(wire)
+    }
+
+    /// RFC 7873 §5.3 and §5.4. `Ok(false)`: the server will be asked again.
+    fn check_cookie(
+        &mut self,
+        server: usize,
+        via: Via,
+        message: &Message,
+    ) -> Result<bool, Ignored> {
+        let Some(cookie) = self.config.cookies.get_mut(server) else { return Ok(true) };
+        let expected = cookie.is_known();
+        let option = message
+            .edns()
+            .and_then(|edns| value::pairs(edns.options).find(|(code, _)| *code == cookie::OPTION));
+        match cookie.check(option.map(|(_, data)| data)) {
+            Check::Wrong => return Err(Ignored::Cookie),
+            Check::Missing if expected && via == Via::Udp => {
+                // It had one before: a forger, or another machine behind the same address.
+                self.fall_back(server, Via::Tcp);
+                return Err(Ignored::Cookie);
+            }
+            Check::Missing | Check::Good => {}
+        }
+        if message.rcode() != Rcode::BADCOOKIE || via == Via::Tcp {
+            return Ok(true);
+        }
+        // The server wants its own cookie back; if it does not know it then, TCP will do.
+        let again = if self.cookie_renewed { Via::Tcp } else { Via::Udp };
+        self.cookie_renewed = true;
+        self.fall_back(server, again);
+        Ok(false)
     }
 
     fn other_server_left(&self) -> bool {

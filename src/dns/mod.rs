@@ -8,6 +8,7 @@
 //! compose, query      values -> bytes: with compression; the query template
 //! present, dump       bytes -> the text dig prints
 //! answer              what an answer says about a question: chain, NODATA, NXDOMAIN
+//! cookie              what only the real server can send back
 //! frame, rtt, client  the resolver: TCP frames, waits, and who is asked what, when
 //! batch               many questions at once
 //! ```
@@ -19,6 +20,7 @@ pub mod answer;
 pub mod batch;
 pub mod client;
 pub mod compose;
+pub mod cookie;
 pub mod dump;
 pub mod frame;
 pub mod header;

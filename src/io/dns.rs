@@ -5,8 +5,10 @@
 
 use super::dns_channel::{Channel, DATAGRAM_LEN_MAX, errno, poll};
 use crate::dns::client::{Client, Config, IGNORED_WORDS, Outcome};
+use crate::dns::cookie::Jar;
 use rand::{SeedableRng, TryRng, rngs::StdRng, rngs::SysRng};
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// Longest wait without a look at the caller's check: a signal that arrives between that look
@@ -37,16 +39,24 @@ pub enum ExchangeError<E> {
     System(#[from] io::Error),
 }
 
-/// Asks until an answer or the end of all tries; `check` is called when a signal arrives and at
+/// Asks until an answer or the end of all tries, with `cookies` that this process remembers;
+/// `check` is called when a signal arrives and at
 /// least every 50 ms while nothing else does.
 ///
 /// # Errors
 /// [`ExchangeError::Interrupted`] with what `check` returned; [`ExchangeError::System`].
 pub fn exchange<E>(
-    config: Config,
+    mut config: Config,
+    cookies: bool,
     mut check: impl FnMut() -> Result<(), E>,
 ) -> Result<Report, ExchangeError<E>> {
-    let random = system_random()?;
+    let mut random = system_random()?;
+    if cookies && config.query.edns.is_some() {
+        let jar = jar();
+        config.cookies =
+            config.servers.iter().map(|server| jar.take(*server, &mut random)).collect();
+    }
+    let servers = config.servers.clone();
     let start = Instant::now();
     let now_us = || start.elapsed().as_micros() as u64;
     let mut client = Client::new(config, random);
@@ -79,9 +89,20 @@ pub fn exchange<E>(
         channels.retain(|channel| !channel.done);
         client.handle_timeout(now_us());
     }
+    for (index, server) in servers.iter().enumerate() {
+        if let Some(cookie) = client.cookie(index) {
+            jar().keep(*server, cookie.clone());
+        }
+    }
     let (attempts, ignored, fault) = (client.attempt_count(), client.ignored(), client.fault());
     let outcome = client.into_outcome().unwrap_or(Outcome::TimedOut);
     Ok(Report { outcome, attempts, ignored, fault })
+}
+
+/// What this process knows of the cookies of its servers.
+fn jar() -> MutexGuard<'static, Jar> {
+    static JAR: Mutex<Jar> = Mutex::new(Jar::new());
+    JAR.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A generator nobody can guess, seeded by the operating system, new for every exchange, so that

@@ -363,6 +363,7 @@ impl BatchDriver {
             tcp,
             ignore_truncation: false,
             mix_case: self.config.mix_case,
+            cookies: Vec::new(),
         }
     }
 }

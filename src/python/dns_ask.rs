@@ -21,7 +21,7 @@ const OPTIONS_LEN_MAX: usize = 4096;
 #[pyfunction]
 #[pyo3(signature = (name, rdtype, servers, *, timeout, retries, tcp, edns, dnssec_ok,
                     recursion_desired, checking_disabled, ignore_truncation, mix_case,
-                    options))]
+                    options, cookies))]
 #[expect(clippy::too_many_arguments, reason = "the options of a query")]
 pub(super) fn dns_exchange(
     py: Python<'_>,
@@ -38,6 +38,7 @@ pub(super) fn dns_exchange(
     ignore_truncation: bool,
     mix_case: bool,
     options: Vec<(u16, Vec<u8>)>,
+    cookies: bool,
 ) -> PyResult<(PyMessage, String, bool, u64)> {
     let mut query = Query::new(parse_name(name)?, rdtype.0);
     (query.edns, query.dnssec_ok) = (edns, dnssec_ok);
@@ -56,9 +57,19 @@ pub(super) fn dns_exchange(
     if servers.is_empty() {
         return Err(value_error("no name server given"));
     }
-    let config = Config { query, servers, timeout_us, retries, tcp, ignore_truncation, mix_case };
+    let config = Config {
+        query,
+        servers,
+        timeout_us,
+        retries,
+        tcp,
+        ignore_truncation,
+        mix_case,
+        cookies: Vec::new(),
+    };
     let asked = config.clone();
-    let report = py.detach(|| exchange(config, || Python::attach(|py| py.check_signals())));
+    let report =
+        py.detach(|| exchange(config, cookies, || Python::attach(|py| py.check_signals())));
     finish(py, &asked, report)
 }
 

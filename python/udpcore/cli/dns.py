@@ -25,6 +25,7 @@ words, in any order, as dig knows them:
   +dnssec           ask for signatures       +cdflag     also what fails validation
   +norecurse        no recursion             +noedns     no EDNS
   +bufsize=BYTES    EDNS buffer size         +no0x20     keep the case of the name
+  +nocookie         no DNS cookie
   +time=SECONDS     wait of each try (2)     +tries=N    how many tries (4)
 
 exit codes: 0 a server answered, whatever it said; 1 none did (with --many: not to all);
@@ -42,6 +43,7 @@ SWITCHES = {
     "recurse": "recurse",
     "edns": "edns",
     "0x20": "mix_case",
+    "cookie": "cookie",
 }
 #: Words with a number: attribute, kind of number, smallest, largest.
 NUMBERS: dict[str, tuple[str, type[int] | type[float], float, float]] = {
@@ -68,6 +70,7 @@ class Request:
     recurse: bool = True
     edns: bool = True
     mix_case: bool = True
+    cookie: bool = True
     bufsize: int = 1232
     time: float = 2.0
     tries: int = 4
@@ -119,6 +122,7 @@ def main(prog: str, argv: list[str]) -> int:
         checking_disabled=request.cdflag,
         ignore_truncation=request.ignore,
         mix_case=request.mix_case,
+        cookies=request.cookie,
     )
     print(_shown(request, answer), end="")
     return EXIT_OK

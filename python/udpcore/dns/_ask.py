@@ -70,6 +70,7 @@ def exchange(
     ignore_truncation: bool = False,
     mix_case: bool = True,
     options: Sequence[tuple[int, bytes]] = (),
+    cookies: bool = True,
 ) -> Exchange:
     """Do what :func:`query` does, and tell also how the answer came."""
     return Exchange(
@@ -87,6 +88,7 @@ def exchange(
             ignore_truncation=ignore_truncation,
             mix_case=mix_case,
             options=options,
+            cookies=cookies,
         )
     )
 
@@ -107,6 +109,7 @@ def query(
     ignore_truncation: bool = False,
     mix_case: bool = True,
     options: Sequence[tuple[int, bytes]] = (),
+    cookies: bool = True,
 ) -> Message:
     """Ask `server` for `name` and return its message, whatever the response code.
 
@@ -116,10 +119,11 @@ def query(
     fetched again over TCP unless `ignore_truncation`; a server that knows no EDNS is asked
     without. `mix_case` gives the letters of the name a random case that the answer must repeat.
     `options` are EDNS options, pairs of code and bytes.
+    `cookies` sends a DNS cookie, and believes no other answer of a server that knows them.
 
     Raises :exc:`DnsTimeoutError` (a :exc:`TimeoutError`) if nobody answered, :exc:`OSError` with
     its ``errno`` if the network refused, :exc:`ValueError` for a bad name, type or number.
-    RFC 1035, RFC 5452, RFC 6891, RFC 7766.
+    RFC 1035, RFC 5452, RFC 6891, RFC 7766, RFC 7873.
 
     >>> from udpcore import dns
     >>> dns.query("example.com", "A", "127.0.0.1", port=1, retries=0)
@@ -141,6 +145,7 @@ def query(
         ignore_truncation=ignore_truncation,
         mix_case=mix_case,
         options=options,
+        cookies=cookies,
     ).message
 
 

@@ -234,7 +234,28 @@ def test_extended_errors_are_in_the_text(udp_server: Callable[[Sender], object])
         dns.resolve("name.test", "A", *server.address)
     message = dns.query("name.test", "A", *server.address, options=[(3, b""), (65001, b"x")])
     assert message.edns is not None
-    assert message.edns.options[1:] == ((3, b""), (65001, b"x"))
+    assert message.edns.options[1:3] == ((3, b""), (65001, b"x"))
+
+
+def test_cookies_are_sent_back(udp_server: Callable[[Sender], object]) -> None:
+    """RFC 7873: a forged answer without our cookie is nothing; the server's comes back to it."""
+    seen: list[bytes] = []
+
+    def handler(query: bytes, client: Client, sock: socket.socket) -> None:
+        asked = dns.parse(query)
+        assert asked.edns is not None
+        cookie = dict(asked.edns.options)[10]
+        seen.append(cookie)
+        for sent, rcode in ((bytes(16), 3), (cookie[:8] + b"serverco", 0)):
+            opt = dns.Record(".", "OPT", 0, dns.OPT(options=((10, sent),)))
+            reply = dns.Message(asked.id, 0x8180, rcode, asked.questions, [], [], [opt])
+            sock.sendto(reply.to_wire(), client)
+
+    server = udp_server(handler)
+    for _ in range(2):
+        assert dns.query("name.test", "A", *server.address).rcode == dns.Rcode.NOERROR
+    assert seen[1] == seen[0][:8] + b"serverco"
+    assert "; COOKIE: " in str(dns.query("name.test", "A", *server.address))
 
 
 def test_a_chain_that_leaves_the_answer_is_asked_on(udp_server: Callable[[Sender], object]) -> None:
