@@ -20,8 +20,26 @@ pub(crate) struct FlowState {
     pub(crate) received: u64,
     /// When the last packet leaves that is not a copy: no later one leaves before it.
     pub(crate) last_release: Nanos,
+    /// What its random models remember.
+    pub(crate) models: Models,
     /// Places in the link's [`Held`](crate::held::Held) table, oldest first.
     pub(crate) held: Vec<u32>,
+}
+
+/// What the random models of one flow remember. Each keeps its own numbers and takes any other for
+/// "nothing yet", so a changed configuration starts its models afresh.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Models {
+    pub(crate) loss: u8,
+    pub(crate) ecn: u8,
+    pub(crate) corrupt: u8,
+    pub(crate) truncate: u8,
+    pub(crate) duplicate: u8,
+    pub(crate) reorder: u8,
+    /// Packets since the last one that was let ahead.
+    pub(crate) passed: u32,
+    /// The last jitter, in the normal domain.
+    pub(crate) jitter: Option<i64>,
 }
 
 impl FlowState {
@@ -84,10 +102,10 @@ impl Flows {
         &mut self.states[place as usize]
     }
 
-    /// The state of `flow`, if it is followed.
-    pub(crate) fn find(&mut self, flow: FlowOrdinal) -> Option<&mut FlowState> {
-        let place = self.known_place(flow)?;
-        Some(self.state(place))
+    /// The place of `flow`, if it is followed.
+    #[inline]
+    pub(crate) fn find(&self, flow: FlowOrdinal) -> Option<u32> {
+        self.known_place(flow)
     }
 
     /// Forgets `flow`: its place may serve another.
@@ -121,7 +139,8 @@ mod tests {
         }
         assert_eq!(flows.len(), 5);
         for flow in ordinals {
-            assert_eq!(flows.find(flow).unwrap().received, u64::from(flow.0) + 1);
+            let place = flows.find(flow).unwrap();
+            assert_eq!(flows.state(place).received, u64::from(flow.0) + 1);
             flows.forget(flow);
             flows.forget(flow);
             assert!(flows.find(flow).is_none());

@@ -5,56 +5,25 @@
 //! backwards. Nothing here reads a clock, sends, or allocates for a packet (tables and queues grow
 //! to their working size and stay). The order of the impairments is in [`crate::impair`].
 
+mod config;
+mod decide;
+mod transit;
+
+pub use config::{LinkConfig, QUEUE_PACKETS_DEFAULT, Semantics};
+
 use crate::flows::Flows;
-use crate::held::{Held, Waiting};
-use crate::impair::{Delay, Duplicate, Loss, Reorder};
+use crate::held::Held;
+use crate::impair::PacketView;
 use crate::log::DecisionLog;
-use crate::packet::{Direction, FlowOrdinal, Packet, PacketOrdinal};
-use crate::queue::{Due, ReleaseQueue};
+use crate::packet::{Access, Direction, FlowOrdinal, Packet, PacketOrdinal, PayloadMut};
+use crate::queue::ReleaseQueue;
 use crate::random::{Draws, Seed};
+use crate::replay::Divergence;
+use crate::shaper::Shaper;
 use crate::stats::LinkStats;
 use crate::units::Nanos;
 use crate::verdict::{DropReason, Effects, Verdict};
-
-/// How many packets a link holds unless said otherwise.
-pub const QUEUE_PACKETS_DEFAULT: usize = 100_000;
-
-/// What a link does to packets. The default does nothing at all.
-///
-/// ```
-/// use netem::LinkConfig;
-/// let config = LinkConfig {
-///     loss: "20%".parse()?,
-///     delay: "20ms 5ms".parse()?,
-///     ..LinkConfig::default()
-/// };
-/// # Ok::<(), netem::UnitError>(())
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LinkConfig {
-    /// Which packets are lost.
-    pub loss: Loss,
-    /// Which packets get a second copy.
-    pub duplicate: Duplicate,
-    /// How long packets are delayed.
-    pub delay: Delay,
-    /// Which packets are overtaken.
-    pub reorder: Reorder,
-    /// How many packets may be on their way at once; one more is dropped as `queue-full`.
-    pub limit_packets: usize,
-}
-
-impl Default for LinkConfig {
-    fn default() -> Self {
-        Self {
-            loss: Loss::default(),
-            duplicate: Duplicate::default(),
-            delay: Delay::default(),
-            reorder: Reorder::default(),
-            limit_packets: QUEUE_PACKETS_DEFAULT,
-        }
-    }
-}
+use decide::{Plan, decide};
 
 /// One direction of an emulated network for packets that carry a `P`.
 ///
@@ -76,15 +45,28 @@ impl Default for LinkConfig {
 pub struct Link<P> {
     direction: Direction,
     config: LinkConfig,
+    has_memory: bool,
     seed: Seed,
     now: Nanos,
     /// The number of the next entry into the queue: ties in time leave in this order.
     entries: u64,
     flows: Flows,
+    shaper: Shaper<P>,
     queue: ReleaseQueue<P>,
     held: Held<P>,
     stats: LinkStats,
     log: DecisionLog,
+    access: Option<Access<P>>,
+    divergence: Option<Divergence>,
+}
+
+/// What becomes of a packet that had been let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<P> {
+    /// It comes out.
+    Delivered(Packet<P>),
+    /// The queue of a limited rate dropped it after all.
+    Dropped(Packet<P>, DropReason),
 }
 
 impl<P> Link<P> {
@@ -92,15 +74,19 @@ impl<P> Link<P> {
     pub fn new(direction: Direction, config: LinkConfig, seed: Seed) -> Self {
         Self {
             direction,
+            has_memory: config.has_memory(),
             config,
             seed,
             now: Nanos::ZERO,
             entries: 0,
             flows: Flows::default(),
+            shaper: Shaper::new(),
             queue: ReleaseQueue::new(),
             held: Held::new(),
             stats: LinkStats::default(),
             log: DecisionLog::default(),
+            access: None,
+            divergence: None,
         }
     }
 
@@ -108,6 +94,18 @@ impl<P> Link<P> {
     #[must_use]
     pub fn with_log(mut self, packets_max: usize) -> Self {
         self.log = DecisionLog::new(packets_max);
+        self
+    }
+
+    /// The same link, which also looks at payloads and changes them: rules see the content,
+    /// `corrupt` flips bits, `truncate` cuts off, `ecn` marks. Without this, corrupted packets are
+    /// only counted and noted in their verdict, and nothing is ECN capable.
+    #[must_use]
+    pub fn with_bytes(mut self) -> Self
+    where
+        P: PayloadMut,
+    {
+        self.access = Some(Access::of_payload());
         self
     }
 
@@ -136,6 +134,11 @@ impl<P> Link<P> {
         &self.log
     }
 
+    /// Where a replay first met a packet that its log does not know.
+    pub const fn divergence(&self) -> Option<&Divergence> {
+        self.divergence.as_ref()
+    }
+
     /// How many flows it follows.
     pub fn flows(&self) -> usize {
         self.flows.len()
@@ -144,39 +147,13 @@ impl<P> Link<P> {
     /// Changes what happens to packets from now on; those on their way keep their time. Draws
     /// depend on ordinals only, so they go on as if the new configuration had always been there.
     pub fn set_config(&mut self, config: LinkConfig) {
+        self.has_memory = config.has_memory();
         self.config = config;
     }
 
     /// Forgets a flow that will not be used again, so that its place can serve another.
     pub fn forget_flow(&mut self, flow: FlowOrdinal) {
         self.flows.forget(flow);
-    }
-
-    /// When [`Link::poll`] has something to give, if ever.
-    #[inline]
-    pub fn next_deadline(&self) -> Option<Nanos> {
-        let queued = self.queue.first_due().map(|(time, _)| time);
-        let held = self.held.first_flush().map(|((time, _), _)| time);
-        match (queued, held) {
-            (Some(queued), Some(held)) => Some(queued.min(held)),
-            (time, None) | (None, time) => time,
-        }
-    }
-
-    /// The next packet that is due at `now`.
-    #[inline]
-    pub fn poll(&mut self, now: Nanos) -> Option<Packet<P>> {
-        let due = |due: Due| due.0 <= now;
-        let queued = self.queue.first_due().filter(|&time| due(time));
-        let held = self.held.first_flush().filter(|&(time, _)| due(time));
-        let packet = match (queued, held) {
-            (None, None) => return None,
-            (Some(queued), Some((flush, place))) if flush < queued => self.unhold(place),
-            (None, Some((_, place))) => self.unhold(place),
-            (Some(_), _) => self.queue.pop(),
-        }?;
-        self.stats.count_delivered(packet.size_bytes);
-        Some(packet)
     }
 
     /// Counts a packet that came out as dropped after all: the driver could not send it.
@@ -196,132 +173,132 @@ impl<P> Link<P> {
             self.stats.revoke_delivery(packet.size_bytes, reason);
         }
     }
-
-    fn unhold(&mut self, place: u32) -> Option<Packet<P>> {
-        let packet = self.held.take(place)?;
-        if let Some(flow) = self.flows.find(packet.flow) {
-            flow.held.retain(|&held| held != place);
-        }
-        Some(packet)
-    }
-
-    fn next_entry(&mut self) -> u64 {
-        self.entries += 1;
-        self.entries
-    }
-
-    fn enqueue(&mut self, due: Nanos, packet: Packet<P>) {
-        let entry = self.next_entry();
-        self.queue.push((due, entry), packet);
-    }
 }
 
 impl<P: Clone> Link<P> {
     /// Takes a packet in at `now` and decides what becomes of it.
-    pub fn input(&mut self, now: Nanos, packet: Packet<P>) -> Verdict {
+    #[inline]
+    pub fn input(&mut self, now: Nanos, mut packet: Packet<P>) -> Verdict {
         self.now = self.now.max(now);
+        let is_shaped = self.config.rate.is_some() || !self.shaper.is_empty();
+        if is_shaped {
+            self.serve(self.now);
+        }
         self.stats.count_received(packet.size_bytes);
         let Some(place) = self.flows.place(packet.flow) else {
             self.stats.count_drop(DropReason::FlowsFull);
-            return dropped(PacketOrdinal(0), DropReason::FlowsFull);
+            let (ordinal, dropped) = (PacketOrdinal(0), Some(DropReason::FlowsFull));
+            return Verdict { ordinal, dropped, effects: Effects::NONE, delay: Nanos::ZERO };
         };
         let ordinal = self.flows.state(place).count();
         let draws = Draws::new(self.seed, self.direction, packet.flow, ordinal);
-        let refused = if self.config.loss.decide(&draws) {
-            Some(DropReason::Loss)
-        } else if self.is_full() {
+        let Plan { mut verdict, copy_delay } = self.plan(place, &packet, ordinal, &draws);
+        if verdict.is_delivered() {
+            self.admit(&packet, is_shaped, &mut verdict);
+        }
+        let line = self.log.record(packet.flow, packet.size_bytes, verdict);
+        if let Some(reason) = verdict.dropped {
+            self.stats.count_drop(reason);
+            return verdict;
+        }
+        self.stats.count_effects(verdict.effects);
+        if !verdict.effects.is_empty() {
+            if verdict.effects.contains(Effects::DUPLICATE_DROPPED) {
+                self.stats.count_drop(DropReason::QueueFull);
+            }
+            self.change(&mut packet, verdict.effects, &draws);
+        }
+        if is_shaped {
+            self.wait(packet, &verdict, copy_delay, line);
+        } else {
+            self.depart(place, packet, &verdict, copy_delay);
+        }
+        verdict
+    }
+
+    #[inline]
+    fn plan(
+        &mut self,
+        place: u32,
+        packet: &Packet<P>,
+        ordinal: PacketOrdinal,
+        draws: &Draws,
+    ) -> Plan {
+        let bytes = match &self.access {
+            Some(access) => (access.bytes)(&packet.payload),
+            None => &[],
+        };
+        let view = PacketView {
+            now: self.now,
+            direction: self.direction,
+            flow: packet.flow,
+            ordinal,
+            size_bytes: packet.size_bytes,
+            bytes,
+        };
+        if let Some(replay) = &self.config.replay {
+            let found = replay.decision(self.direction, packet.flow, ordinal, packet.size_bytes);
+            let verdict = match found {
+                Ok(decision) => decision.verdict,
+                Err(divergence) => {
+                    self.divergence.get_or_insert(divergence);
+                    let (effects, delay) = (Effects::NONE, Nanos::ZERO);
+                    Verdict { ordinal, dropped: None, effects, delay }
+                }
+            };
+            return Plan { verdict, copy_delay: self.config.delay.decide(draws, &mut None)[1] };
+        }
+        let is_ecn_capable =
+            self.access.as_ref().is_some_and(|access| (access.is_ecn_capable)(&packet.payload));
+        let models = &mut self.flows.state(place).models;
+        decide(&self.config, self.has_memory, &view, is_ecn_capable, draws, models)
+    }
+
+    /// Refuses a packet, or its copy, for which there is no room.
+    #[inline]
+    fn admit(&mut self, packet: &Packet<P>, is_shaped: bool, verdict: &mut Verdict) {
+        let queue = &self.disciplined();
+        let refused = if self.stats.queued as usize >= self.config.limit_packets {
             Some(DropReason::QueueFull)
+        } else if is_shaped && !self.shaper.takes(queue, packet.size_bytes) {
+            Some(DropReason::TailDrop)
         } else {
             None
         };
         if let Some(reason) = refused {
-            self.stats.count_drop(reason);
-            let verdict = dropped(ordinal, reason);
-            self.log.record(&packet, verdict);
-            return verdict;
+            let (effects, delay) = (Effects::NONE, Nanos::ZERO);
+            *verdict = Verdict { dropped: Some(reason), effects, delay, ..*verdict };
+            return;
         }
-        let [delay, copy_delay] = self.config.delay.decide(&draws);
-        let mut verdict = Verdict { ordinal, dropped: None, effects: Effects::NONE, delay };
-        if self.config.reorder.decide(&draws) {
-            verdict.effects = verdict.effects.with(Effects::REORDER);
+        // The original takes its place first, so the copy needs room for two.
+        if verdict.effects.contains(Effects::DUPLICATE)
+            && self.stats.queued as usize + 2 > self.config.limit_packets
+        {
+            let effects = verdict.effects.without(Effects::DUPLICATE);
+            verdict.effects = effects.with(Effects::DUPLICATE_DROPPED);
         }
-        if self.config.duplicate.decide(&draws) {
-            // The original takes its place first, so the copy needs room for two.
-            let room = self.stats.queued as usize + 2 <= self.config.limit_packets;
-            let effect = if room { Effects::DUPLICATE } else { Effects::DUPLICATE_DROPPED };
-            verdict.effects = verdict.effects.with(effect);
-        }
-        self.log.record(&packet, verdict);
-        self.accept(place, packet, &verdict, copy_delay);
-        verdict
     }
 
-    fn is_full(&self) -> bool {
-        self.stats.queued as usize >= self.config.limit_packets
-    }
-
-    /// Sends a packet and its copy on their way as `verdict` says.
-    fn accept(&mut self, place: u32, packet: Packet<P>, verdict: &Verdict, copy_delay: Nanos) {
-        let flow = self.flows.state(place);
-        let due = flow.last_release.max(self.now + verdict.delay);
-        flow.last_release = due;
-        let copy = self.copy(&packet, verdict.effects);
-        self.stats.count_queued();
-        if verdict.effects.contains(Effects::REORDER) {
-            self.stats.reordered += 1;
-            self.hold(place, due, packet);
-        } else {
-            self.enqueue(due, packet);
-            if !self.flows.state(place).held.is_empty() {
-                self.overtake(place, due);
+    /// Does to the payload what was decided.
+    fn change(&mut self, packet: &mut Packet<P>, effects: Effects, draws: &Draws) {
+        if effects.contains(Effects::CORRUPT)
+            && let Some(access) = &self.access
+        {
+            self.config.corrupt.flip(draws, (access.bytes_mut)(&mut packet.payload));
+        }
+        if effects.contains(Effects::TRUNCATE) {
+            let length = self.config.truncate.to.get().min(packet.size_bytes);
+            packet.size_bytes = length;
+            if let Some(access) = &self.access {
+                (access.truncate)(&mut packet.payload, length as usize);
             }
         }
-        if let Some(copy) = copy {
-            self.stats.count_queued();
-            self.enqueue(due.max(self.now + copy_delay), copy);
+        if effects.contains(Effects::MARK)
+            && let Some(access) = &self.access
+        {
+            (access.mark_congestion)(&mut packet.payload);
         }
     }
-
-    fn copy(&mut self, packet: &Packet<P>, effects: Effects) -> Option<Packet<P>> {
-        if effects.contains(Effects::DUPLICATE_DROPPED) {
-            self.stats.duplicated += 1;
-            self.stats.count_drop(DropReason::QueueFull);
-        }
-        effects.contains(Effects::DUPLICATE).then(|| {
-            self.stats.duplicated += 1;
-            packet.clone()
-        })
-    }
-
-    /// Holds back a packet whose own time is `due`.
-    fn hold(&mut self, place: u32, due: Nanos, packet: Packet<P>) {
-        let flush = (due + self.config.reorder.flush(), self.next_entry());
-        let remaining = self.config.reorder.distance();
-        let held = self.held.insert(Waiting { packet, remaining, flush });
-        self.flows.state(place).held.push(held);
-    }
-
-    /// A packet of the flow leaves at `due`: whoever was waiting for it leaves right behind.
-    fn overtake(&mut self, place: u32, due: Nanos) {
-        let mut index = 0;
-        while let Some(&held) = self.flows.state(place).held.get(index) {
-            index += 1;
-            let Some(waiting) = self.held.get_mut(held) else { continue };
-            waiting.remaining = waiting.remaining.saturating_sub(1);
-            // Not when its own timer runs out first.
-            if waiting.remaining == 0 && due <= waiting.flush.0 {
-                index -= 1;
-                self.flows.state(place).held.remove(index);
-                if let Some(packet) = self.held.take(held) {
-                    self.enqueue(due, packet);
-                }
-            }
-        }
-    }
-}
-
-fn dropped(ordinal: PacketOrdinal, reason: DropReason) -> Verdict {
-    Verdict { ordinal, dropped: Some(reason), effects: Effects::NONE, delay: Nanos::ZERO }
 }
 
 #[cfg(test)]

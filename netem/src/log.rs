@@ -15,12 +15,15 @@
 
 use std::fmt;
 
-use crate::packet::{Direction, FlowOrdinal, Packet};
+use crate::packet::{Direction, FlowOrdinal};
 use crate::random::{GENERATOR, Seed};
 use crate::verdict::Verdict;
 
 /// How many packets a log keeps unless said otherwise; further ones are counted only.
 pub const LOG_PACKETS_DEFAULT: usize = 4_000_000;
+
+/// How the first line of a log begins.
+const VERSION: &str = "# netem decision log v1, generator ";
 
 /// One line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +39,7 @@ pub struct Decision {
 /// The decisions of one direction, bounded.
 #[derive(Debug, Clone, Default)]
 pub struct DecisionLog {
-    decisions: Vec<Decision>,
+    pub(crate) decisions: Vec<Decision>,
     packets_max: usize,
     omitted: u64,
 }
@@ -47,13 +50,22 @@ impl DecisionLog {
         Self { decisions: Vec::new(), packets_max, omitted: 0 }
     }
 
+    /// Adds a line and returns its number, for [`DecisionLog::amend`].
     #[inline]
-    pub(crate) fn record<P>(&mut self, packet: &Packet<P>, verdict: Verdict) {
-        if self.decisions.len() < self.packets_max {
-            let (flow, size_bytes) = (packet.flow, packet.size_bytes);
+    pub(crate) fn record(&mut self, flow: FlowOrdinal, size_bytes: u32, verdict: Verdict) -> usize {
+        let number = self.decisions.len();
+        if number < self.packets_max {
             self.decisions.push(Decision { flow, size_bytes, verdict });
         } else {
             self.omitted += 1;
+        }
+        number
+    }
+
+    /// Changes a verdict: what was let in was dropped, or marked, by the queue later on.
+    pub(crate) fn amend(&mut self, number: usize, change: impl FnOnce(&mut Verdict)) {
+        if let Some(decision) = self.decisions.get_mut(number) {
+            change(&mut decision.verdict);
         }
     }
 
@@ -78,7 +90,7 @@ pub fn write_log(
     up: &DecisionLog,
     down: &DecisionLog,
 ) -> fmt::Result {
-    writeln!(out, "# netem decision log v1, generator {GENERATOR}, seed {seed}")?;
+    writeln!(out, "{VERSION}{GENERATOR}, seed {seed}")?;
     writeln!(out, "# direction flow ordinal size_bytes verdict reason delay_ns")?;
     for (direction, log) in [(Direction::Up, up), (Direction::Down, down)] {
         let mut decisions: Vec<&Decision> = log.decisions.iter().collect();

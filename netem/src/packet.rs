@@ -15,6 +15,14 @@ impl Direction {
     /// Both directions, up first.
     pub const BOTH: [Self; 2] = [Self::Up, Self::Down];
 
+    /// The word for it: `up` or `down`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+
     /// The other way.
     #[must_use]
     pub const fn opposite(self) -> Self {
@@ -28,10 +36,7 @@ impl Direction {
 /// `up` or `down`.
 impl fmt::Display for Direction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Up => "up",
-            Self::Down => "down",
-        })
+        f.write_str(self.as_str())
     }
 }
 
@@ -75,4 +80,58 @@ pub struct Packet<P> {
     pub size_bytes: u32,
     /// What the driver wants back when the packet comes out.
     pub payload: P,
+}
+
+/// A payload whose content an impairment may look at and change.
+///
+/// A link for any `P: Clone` decides about packets; only one that was told how
+/// ([`Link::with_bytes`](crate::Link::with_bytes)) also flips bits, cuts packets off, marks them,
+/// and lets rules look at their content.
+pub trait PayloadMut {
+    /// The content.
+    fn bytes(&self) -> &[u8];
+    /// The content, to be changed.
+    fn bytes_mut(&mut self) -> &mut [u8];
+    /// Keeps the first `length` bytes, if there are more.
+    fn truncate(&mut self, length: usize);
+    /// Whether the packet says that its transport understands ECN (RFC 3168, section 5).
+    fn is_ecn_capable(&self) -> bool {
+        false
+    }
+    /// Sets "congestion experienced". Called only for what is ECN capable.
+    fn mark_congestion(&mut self) {}
+}
+
+impl PayloadMut for Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self
+    }
+    fn truncate(&mut self, length: usize) {
+        Self::truncate(self, length);
+    }
+}
+
+/// [`PayloadMut`] as plain functions, so that a link of opaque payloads needs no bound.
+#[derive(Debug)]
+pub(crate) struct Access<P> {
+    pub(crate) bytes: fn(&P) -> &[u8],
+    pub(crate) bytes_mut: fn(&mut P) -> &mut [u8],
+    pub(crate) truncate: fn(&mut P, usize),
+    pub(crate) is_ecn_capable: fn(&P) -> bool,
+    pub(crate) mark_congestion: fn(&mut P),
+}
+
+impl<P: PayloadMut> Access<P> {
+    pub(crate) fn of_payload() -> Self {
+        Self {
+            bytes: P::bytes,
+            bytes_mut: P::bytes_mut,
+            truncate: P::truncate,
+            is_ecn_capable: P::is_ecn_capable,
+            mark_congestion: P::mark_congestion,
+        }
+    }
 }

@@ -71,6 +71,12 @@ impl Draws {
         Self { key, counter: [ordinal.0 as u32, (ordinal.0 >> 32) as u32, flow.0, way] }
     }
 
+    /// The packet's place in its flow.
+    #[inline]
+    pub(crate) const fn ordinal(&self) -> u64 {
+        (self.counter[1] as u64) << 32 | self.counter[0] as u64
+    }
+
     /// The first block of four words for `impairment`.
     #[inline]
     pub fn block(&self, impairment: Impairment) -> [u32; 4] {

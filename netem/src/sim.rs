@@ -6,7 +6,7 @@
 
 use crate::link::{Link, LinkConfig};
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
-use crate::packet::{Direction, FlowOrdinal, Packet};
+use crate::packet::{Direction, FlowOrdinal, Packet, PayloadMut};
 use crate::random::Seed;
 use crate::stats::LinkStats;
 use crate::units::Nanos;
@@ -81,6 +81,18 @@ impl<P: Clone> Simulator<P> {
         self
     }
 
+    /// The same network, which also looks at payloads and changes them, see
+    /// [`Link::with_bytes`].
+    #[must_use]
+    pub fn with_bytes(mut self) -> Self
+    where
+        P: PayloadMut,
+    {
+        self.up = self.up.with_bytes();
+        self.down = self.down.with_bytes();
+        self
+    }
+
     /// The virtual time.
     pub const fn now(&self) -> Nanos {
         self.now
@@ -123,16 +135,15 @@ impl<P: Clone> Simulator<P> {
     /// Moves the time to the next arrival and returns it; or, when nothing arrives up to and
     /// including `until`, moves the time to `until`. At the same instant `up` arrives first.
     pub fn advance(&mut self, until: Nanos) -> Option<Arrival<P>> {
-        match self.next_deadline().filter(|&time| time <= until) {
-            Some(time) => {
-                self.now = self.now.max(time);
-                self.poll()
-            }
-            None => {
-                self.now = self.now.max(until);
-                None
+        // At a deadline a wire may become free without anything arriving.
+        while let Some(time) = self.next_deadline().filter(|&time| time <= until) {
+            self.now = self.now.max(time);
+            if let Some(arrival) = self.poll() {
+                return Some(arrival);
             }
         }
+        self.now = self.now.max(until);
+        None
     }
 
     /// The next packet that arrives now, without moving the time.

@@ -1,7 +1,7 @@
 //! The counters of one direction. They balance: `received + duplicated = delivered + dropped +
 //! queued`, always.
 
-use crate::verdict::DropReason;
+use crate::verdict::{DropReason, Effects};
 
 /// What one direction has done so far. Packets unless the name says bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +14,14 @@ pub struct LinkStats {
     pub duplicated: u64,
     /// Held back so that others overtake.
     pub reordered: u64,
+    /// Let ahead of others.
+    pub ahead: u64,
+    /// Bits flipped.
+    pub corrupted: u64,
+    /// Cut off.
+    pub truncated: u64,
+    /// Marked "congestion experienced".
+    pub ecn_marked: u64,
     /// Came out.
     pub delivered: u64,
     /// Came out, bytes.
@@ -72,6 +80,28 @@ impl LinkStats {
         self.queued -= 1;
         self.delivered += 1;
         self.delivered_bytes += u64::from(size_bytes);
+    }
+
+    /// What was on its way is dropped.
+    #[inline]
+    pub(crate) fn drop_queued(&mut self, reason: DropReason) {
+        self.queued -= 1;
+        self.count_drop(reason);
+    }
+
+    /// Counts what was done to a packet that goes on its way.
+    #[inline]
+    pub(crate) fn count_effects(&mut self, effects: Effects) {
+        if effects.is_empty() {
+            return;
+        }
+        let has = |effect| u64::from(effects.contains(effect));
+        self.reordered += has(Effects::REORDER);
+        self.ahead += has(Effects::AHEAD);
+        self.corrupted += has(Effects::CORRUPT);
+        self.truncated += has(Effects::TRUNCATE);
+        self.ecn_marked += has(Effects::MARK);
+        self.duplicated += has(Effects::DUPLICATE) + has(Effects::DUPLICATE_DROPPED);
     }
 
     /// Turns a delivery into a drop: the driver could not send what came out.

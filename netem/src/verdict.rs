@@ -11,6 +11,18 @@ use crate::units::Nanos;
 pub enum DropReason {
     /// The loss model chose it.
     Loss,
+    /// A rule chose it.
+    Rule,
+    /// It came during an outage.
+    Blackhole,
+    /// It is larger than the link's mtu.
+    Mtu,
+    /// It found the queue of a limited rate full.
+    TailDrop,
+    /// It was the oldest in the queue of a limited rate, and gave way to a new one.
+    HeadDrop,
+    /// It waited too long in the queue of a limited rate.
+    CoDel,
     /// The link already holds as many packets as its limit allows.
     QueueFull,
     /// The link follows as many flows as it can.
@@ -27,8 +39,14 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order statistics list them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 13] = [
         Self::Loss,
+        Self::Rule,
+        Self::Blackhole,
+        Self::Mtu,
+        Self::TailDrop,
+        Self::HeadDrop,
+        Self::CoDel,
         Self::QueueFull,
         Self::FlowsFull,
         Self::Refused,
@@ -41,6 +59,12 @@ impl DropReason {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Loss => "loss",
+            Self::Rule => "rule",
+            Self::Blackhole => "blackhole",
+            Self::Mtu => "mtu",
+            Self::TailDrop => "tail-drop",
+            Self::HeadDrop => "head-drop",
+            Self::CoDel => "codel",
             Self::QueueFull => "queue-full",
             Self::FlowsFull => "flows-full",
             Self::Refused => "refused",
@@ -71,11 +95,35 @@ impl Effects {
     /// It was held back, so that later packets overtake it.
     pub const REORDER: Self = Self(1 << 2);
 
-    const WORDS: [(Self, &'static str); 3] = [
+    /// It leaves at once, ahead of those that wait for their delay.
+    pub const AHEAD: Self = Self(1 << 3);
+    /// Some of its bits were flipped.
+    pub const CORRUPT: Self = Self(1 << 4);
+    /// It was cut off.
+    pub const TRUNCATE: Self = Self(1 << 5);
+    /// It was marked "congestion experienced".
+    pub const MARK: Self = Self(1 << 6);
+
+    const WORDS: [(Self, &'static str); 7] = [
         (Self::DUPLICATE, "duplicate"),
         (Self::DUPLICATE_DROPPED, "duplicate-queue-full"),
         (Self::REORDER, "reorder"),
+        (Self::AHEAD, "ahead"),
+        (Self::CORRUPT, "corrupt"),
+        (Self::TRUNCATE, "truncate"),
+        (Self::MARK, "mark"),
     ];
+
+    /// The set that [`Display`](fmt::Display) writes as `text`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text == "-" {
+            return Some(Self::NONE);
+        }
+        text.split('+').try_fold(Self::NONE, |set, word| {
+            let (effect, _) = Self::WORDS.into_iter().find(|(_, known)| *known == word)?;
+            Some(set.with(effect))
+        })
+    }
 
     /// Whether all of `other` is in this set.
     pub const fn contains(self, other: Self) -> bool {
@@ -86,6 +134,12 @@ impl Effects {
     #[must_use]
     pub const fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+
+    /// This set without `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// Whether the set is empty.

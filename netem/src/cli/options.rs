@@ -72,6 +72,7 @@ pub(super) fn link_config(
         delay,
         reorder: get(matches, &own, "reorder").unwrap_or_default(),
         limit_packets: limit.map_or(QUEUE_PACKETS_DEFAULT, |limit| limit as usize),
+        ..LinkConfig::default()
     })
 }
 

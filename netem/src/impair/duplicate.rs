@@ -2,23 +2,24 @@
 //!
 //! The copy is neither lost nor held back; it draws its own delay and leaves with the original or
 //! after it. A copy does not hold up later packets, so it may also arrive after some of them.
+//! Where the rate is limited the copy takes its own time on the wire.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::Impairment;
+use super::{Chance, Impairment};
 use crate::random::Draws;
 use crate::units::{Probability, UnitError};
 
-/// How often a packet is duplicated. Written as a probability: `1%`.
+/// How often a packet is duplicated. Written as a chance: `1%`, or `1% 25%` with correlation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Duplicate(pub Probability);
+pub struct Duplicate(pub Chance);
 
 impl Duplicate {
     /// Whether the packet of these `draws` gets a second copy.
     #[inline]
-    pub(crate) fn decide(&self, draws: &Draws) -> bool {
-        !self.0.is_zero() && self.0.hit(draws.block(Impairment::Duplicate)[0])
+    pub(crate) fn decide(&self, draws: &Draws, memory: &mut u8) -> bool {
+        !self.0.is_never() && self.0.decide(draws.block(Impairment::Duplicate)[0], memory)
     }
 }
 
@@ -31,7 +32,7 @@ impl FromStr for Duplicate {
 
 impl From<Probability> for Duplicate {
     fn from(share: Probability) -> Self {
-        Self(share)
+        Self(share.into())
     }
 }
 

@@ -1,16 +1,21 @@
 //! Reordering by distance: a chosen packet is held back until later packets have overtaken it.
 //!
 //! A packet chosen with probability p leaves right after the `distance`-th later packet of its
-//! flow, or `flush` after its own time when not so many follow. It needs no delay (tc-netem's
-//! `reorder` does: there the *other* packets are delayed). Lost packets, copies and packets that
-//! are held back themselves do not count as overtaking.
+//! flow, or `flush` after its own time when not so many follow. It needs no delay. With a `gap` of
+//! n only each n-th packet of the flow can be chosen. Lost packets, copies and packets that are
+//! held back themselves do not count as overtaking.
+//!
+//! `ahead` is tc-netem's way: the chosen packet leaves at once and the others wait for their
+//! delay, so it changes nothing without one; and after a choice the next gap-1 packets cannot be
+//! chosen, so that `reorder 100% gap 5` chooses each fifth. Every packet that comes in counts for
+//! the gap, also one that is lost, so that no other impairment moves the choice.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::Impairment;
+use super::{Chance, Impairment};
 use crate::random::Draws;
-use crate::units::{Nanos, Probability, UnitError};
+use crate::units::{Nanos, Probability, UnitError, Words};
 
 /// How many packets overtake a chosen one unless said otherwise: as many as a TCP sender takes
 /// for a loss (RFC 5681, section 3.2: three duplicate ACKs).
@@ -22,7 +27,8 @@ pub const FLUSH_DEFAULT: Nanos = Nanos::from_millis(50);
 
 const EXAMPLE: &str = "2% distance 3 flush 50ms";
 
-/// Which packets are held back, and how far. Written `2%` or `2% distance 3 flush 50ms`.
+/// Which packets are held back, and how far. Written `2%` or `2% distance 3 flush 50ms`, with
+/// `gap 5` if need be; or `2% gap 5 ahead`.
 ///
 /// ```
 /// use netem::impair::Reorder;
@@ -32,9 +38,11 @@ const EXAMPLE: &str = "2% distance 3 flush 50ms";
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reorder {
-    probability: Probability,
+    chance: Chance,
+    gap: u32,
     distance: u32,
     flush: Nanos,
+    is_ahead: bool,
 }
 
 impl Reorder {
@@ -48,12 +56,18 @@ impl Reorder {
             let value = format!("reorder distance {distance}");
             return Err(UnitError::OutOfRange { value, range: "1 to 1000 packets" });
         }
-        Ok(Self { probability, distance, flush })
+        Ok(Self { distance, flush, ..Self::from(probability) })
+    }
+
+    /// tc-netem's way: a chosen packet leaves at once, and with a `gap` the next gap-1 packets
+    /// cannot be chosen.
+    pub fn ahead(chance: Chance, gap: u32) -> Self {
+        Self { chance, gap: gap.max(1), is_ahead: true, ..Self::default() }
     }
 
     /// How often a packet is chosen.
     pub const fn probability(&self) -> Probability {
-        self.probability
+        self.chance.share()
     }
 
     /// How many later packets overtake a chosen one.
@@ -66,10 +80,31 @@ impl Reorder {
         self.flush
     }
 
-    /// Whether the packet of these `draws` is held back.
+    /// Whether a chosen packet leaves at once instead of being held back.
     #[inline]
-    pub(crate) fn decide(&self, draws: &Draws) -> bool {
-        !self.probability.is_zero() && self.probability.hit(draws.block(Impairment::Reorder)[0])
+    pub const fn is_ahead(&self) -> bool {
+        self.is_ahead
+    }
+
+    /// Whether one choice depends on the one before.
+    pub(crate) const fn has_memory(&self) -> bool {
+        self.chance.has_memory() || self.is_ahead
+    }
+
+    /// Whether the packet of these `draws` is chosen; `passed` counts packets since the last one.
+    #[inline]
+    pub(crate) fn decide(&self, draws: &Draws, memory: &mut u8, passed: &mut u32) -> bool {
+        if self.chance.is_never() {
+            return false;
+        }
+        let hit = self.chance.decide(draws.block(Impairment::Reorder)[0], memory);
+        if !self.is_ahead {
+            let gap = u64::from(self.gap);
+            return hit && (gap <= 1 || draws.ordinal() % gap == gap - 1);
+        }
+        let chosen = hit && *passed >= self.gap - 1;
+        *passed = if chosen { 0 } else { passed.saturating_add(1) };
+        chosen
     }
 }
 
@@ -81,7 +116,13 @@ impl Default for Reorder {
 
 impl From<Probability> for Reorder {
     fn from(probability: Probability) -> Self {
-        Self { probability, distance: DISTANCE_DEFAULT, flush: FLUSH_DEFAULT }
+        Self {
+            chance: probability.into(),
+            gap: 1,
+            distance: DISTANCE_DEFAULT,
+            flush: FLUSH_DEFAULT,
+            is_ahead: false,
+        }
     }
 }
 
@@ -89,19 +130,19 @@ impl FromStr for Reorder {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let mut words = text.split_whitespace();
-        let mut reorder = Self::from(words.next().unwrap_or_default().parse::<Probability>()?);
+        let mut words = Words::new(text, EXAMPLE);
+        let mut reorder = Self { chance: Chance::read(&mut words)?, ..Self::default() };
         while let Some(word) = words.next() {
-            let value = words.next();
-            match (word, value, value.and_then(|value| value.parse().ok())) {
-                ("distance", _, Some(distance)) => {
-                    reorder = Self::new(reorder.probability, distance, reorder.flush)?;
+            match word {
+                "distance" => {
+                    let distance = words.integer()?;
+                    Self::new(Probability::ZERO, distance, reorder.flush)?;
+                    reorder.distance = distance;
                 }
-                ("flush", Some(flush), _) => reorder.flush = flush.parse()?,
-                _ => {
-                    let (value, word) = (text.to_owned(), word.to_owned());
-                    return Err(UnitError::UnexpectedWord { value, word, example: EXAMPLE });
-                }
+                "flush" => reorder.flush = words.quantity()?,
+                "gap" => reorder.gap = words.integer::<u32>()?.max(1),
+                "ahead" => reorder.is_ahead = true,
+                word => return Err(words.unexpected(word)),
             }
         }
         Ok(reorder)
@@ -110,9 +151,15 @@ impl FromStr for Reorder {
 
 impl fmt::Display for Reorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.probability.fmt(f)?;
-        if self.probability.is_zero() {
+        self.chance.fmt(f)?;
+        if self.chance.is_never() {
             return Ok(());
+        }
+        if self.gap > 1 {
+            write!(f, " gap {}", self.gap)?;
+        }
+        if self.is_ahead {
+            return f.write_str(" ahead");
         }
         write!(f, " distance {} flush {}", self.distance, self.flush)
     }

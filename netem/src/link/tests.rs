@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::impair::{Duplicate, Reorder};
 use crate::log::write_log;
 
 fn packet(flow: u32, payload: u64) -> Packet<u64> {

@@ -66,4 +66,20 @@ pub enum UnitError {
         /// A text that would have been accepted.
         example: &'static str,
     },
+    /// A text that stops before it is complete.
+    #[error("{value:?} is not complete: write it like {example:?}")]
+    Incomplete {
+        /// The whole text.
+        value: String,
+        /// A text that would have been accepted.
+        example: &'static str,
+    },
+    /// Options that cannot hold at the same time.
+    #[error("{value}: {reason}")]
+    Contradiction {
+        /// The options as they were given.
+        value: String,
+        /// Why they contradict each other, and what to do.
+        reason: &'static str,
+    },
 }

@@ -6,11 +6,17 @@
 mod decimal;
 mod error;
 mod probability;
+mod rate;
+mod size;
 mod time;
+mod words;
 
 pub use error::UnitError;
 pub use probability::Probability;
+pub use rate::BitRate;
+pub use size::Bytes;
 pub use time::Nanos;
+pub(crate) use words::Words;
 
 #[cfg(test)]
 mod tests;

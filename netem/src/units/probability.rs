@@ -54,6 +54,27 @@ impl Probability {
         Ok(Self(threshold))
     }
 
+    /// `threshold` of the 2^32 possible draws; more than all is all.
+    pub(crate) const fn from_threshold(threshold: u64) -> Self {
+        Self(if threshold < ONE { threshold } else { ONE })
+    }
+
+    /// `part` of `whole` (not zero), rounded to the nearest step.
+    pub(crate) fn ratio(part: u128, whole: u128) -> Self {
+        Self::from_threshold(((part * u128::from(ONE) + whole / 2) / whole) as u64)
+    }
+
+    /// The probability that both of two independent events happen, rounded to the nearest step.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self::ratio(u128::from(self.0) * u128::from(other.0), u128::from(ONE) * u128::from(ONE))
+    }
+
+    /// The probability that it does not happen.
+    #[must_use]
+    pub const fn complement(self) -> Self {
+        Self(ONE - self.0)
+    }
+
     /// How many of the 2^32 possible draws hit.
     pub const fn threshold(self) -> u64 {
         self.0

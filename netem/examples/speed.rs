@@ -1,0 +1,79 @@
+//! How fast the simulator is: packets a second on one core, with the usual impairments on.
+//!
+//! `cargo run --release -p netem --example speed [packets]`
+
+use std::time::Instant;
+
+use netem::{Direction, FlowOrdinal, Link, LinkConfig, Nanos, Packet, Seed, Simulator, UnitError};
+
+/// Ten packets a millisecond are on their way for 20 ms.
+const GAP: Nanos = Nanos::from_micros(100);
+
+fn main() -> Result<(), UnitError> {
+    let argument = std::env::args().nth(1);
+    let packets = argument.and_then(|count| count.parse().ok()).unwrap_or(20_000_000);
+    let all = LinkConfig {
+        loss: "1%".parse()?,
+        duplicate: "1%".parse()?,
+        delay: "20ms 5ms".parse()?,
+        reorder: "1%".parse()?,
+        ..LinkConfig::default()
+    };
+    let normal = "20ms 5ms 25% distribution normal".parse()?;
+    let heavy = LinkConfig {
+        loss: "gemodel 1% 20%".parse()?,
+        delay: normal,
+        rate: Some("100mbit".parse()?),
+        ..all.clone()
+    };
+    let loss = LinkConfig { loss: "1%".parse()?, ..LinkConfig::default() };
+    report("nothing", packets, 1, LinkConfig::default(), 0);
+    report("loss", packets, 1, loss, 0);
+    report("loss + delay + duplicate + reorder", packets, 1, all.clone(), 0);
+    report("the same, with the decision log", packets, 1, all.clone(), usize::MAX);
+    report("the same, 64 flows", packets, 64, all.clone(), 0);
+    report("gemodel + correlated normal jitter + rate", packets, 1, heavy, 0);
+    an_hour(all);
+    Ok(())
+}
+
+fn report(name: &str, packets: u64, flows: u64, config: LinkConfig, log: usize) {
+    let mut link = Link::new(Direction::Up, config, Seed(7)).with_log(log);
+    let (start, mut now, mut sum) = (Instant::now(), Nanos::ZERO, 0u64);
+    for number in 0..packets {
+        let flow = FlowOrdinal((number % flows) as u32);
+        link.input(now, Packet { flow, size_bytes: 1200, payload: number });
+        now = now + GAP;
+        while let Some(packet) = link.poll(now) {
+            sum = sum.wrapping_add(packet.payload);
+        }
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let delivered = link.stats().delivered;
+    say(&format!(
+        "{name}: {:.1} M packets/s ({:.0} ns each; {delivered} came out, checksum {sum:x})",
+        packets as f64 / seconds / 1e6,
+        seconds * 1e9 / packets as f64,
+    ));
+}
+
+/// An hour of 1,000 packets a second, one way, through the two-way simulator.
+fn an_hour(config: LinkConfig) {
+    let start = Instant::now();
+    let mut sim = Simulator::new(Seed(7), config.clone(), config).with_log(0);
+    let mut arrived = 0;
+    for milli in 0..3_600_000 {
+        let until = Nanos::from_millis(milli);
+        while sim.advance(until).is_some() {
+            arrived += 1;
+        }
+        sim.send_sized(Direction::Up, FlowOrdinal(0), 1200, milli);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    say(&format!("an hour of 1,000 packets/s: {seconds:.2} s ({arrived} arrived)"));
+}
+
+#[expect(clippy::print_stdout, reason = "the report is this program's purpose")]
+fn say(line: &str) {
+    println!("{line}");
+}
