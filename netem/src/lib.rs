@@ -25,6 +25,7 @@ pub mod relay;
 pub mod replay;
 pub mod sim;
 pub mod stats;
+pub mod tc;
 pub mod units;
 pub mod verdict;
 
@@ -33,6 +34,7 @@ mod flows;
 mod held;
 mod queue;
 mod shaper;
+mod suggest;
 
 pub use clock::fresh_seed;
 pub use flows::FLOWS_MAX;
