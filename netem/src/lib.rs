@@ -16,6 +16,7 @@
 pub mod bridge;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod fault;
 pub mod impair;
 pub mod link;
 pub mod log;
@@ -23,6 +24,7 @@ pub mod packet;
 pub mod random;
 pub mod relay;
 pub mod replay;
+pub mod shrink;
 pub mod sim;
 pub mod stats;
 pub mod tc;

@@ -13,6 +13,10 @@
 //! column is the delay drawn for the packet. A drop that only the driver could see (an upstream
 //! that is down) is no verdict: it is in the statistics, not here.
 
+mod parse;
+
+pub use parse::{LogError, ParsedLog, parse_log};
+
 use std::fmt;
 
 use crate::packet::{Direction, FlowOrdinal};
