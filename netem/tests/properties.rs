@@ -266,7 +266,8 @@ proptest! {
     fn a_lazy_driver_gets_the_same(config in any_config(), seed: u64) {
         let config = LinkConfig { limit_packets: usize::MAX, ..config };
         let times = |looks: &dyn Fn(u64) -> bool| {
-            let mut link = Link::new(Direction::Up, config.clone(), Seed(seed)).with_log(usize::MAX);
+            let mut link = Link::new(Direction::Up, config.clone(), Seed(seed));
+            link = link.with_log(usize::MAX);
             let mut out = Vec::new();
             for number in 0..200u64 {
                 let now = Nanos::from_micros(150 * number);

@@ -69,7 +69,7 @@ impl ParsedLog {
 ///
 /// ```
 /// let text = "# netem decision log v1, generator philox4x32-10/v1, seed 7\n\
-///             # direction flow ordinal size_bytes verdict reason delay_ns\n\
+///             ## direction flow ordinal size_bytes verdict reason delay_ns\n\
 ///             up 0 0 1200 drop loss 0\n";
 /// let log = netem::log::parse_log(text)?;
 /// assert_eq!(log.up.decisions().len(), 1);
