@@ -25,8 +25,12 @@ unsafe impl Sync for Outgoing {}
 impl Outgoing {
     /// Gathers the pieces; `control` comes from [`super::cmsg::compose`].
     #[must_use]
-    pub fn new(pieces: &[Source], control: Vec<u8>, address: Option<Address>) -> Self {
-        Self { pieces: pieces.iter().map(|piece| piece.iovec()).collect(), control, address }
+    pub fn new(
+        pieces: impl Iterator<Item = Source>,
+        control: Vec<u8>,
+        address: Option<Address>,
+    ) -> Self {
+        Self { pieces: pieces.map(Source::iovec).collect(), control, address }
     }
 
     /// Sends it; gives back how many bytes of data went out.
@@ -67,9 +71,9 @@ unsafe impl Send for Incoming {}
 impl Incoming {
     /// Scatters into `pieces`, with `control_len` bytes of room for control messages.
     #[must_use]
-    pub fn new(pieces: &[Target], control_len: usize) -> Self {
+    pub fn new(pieces: impl Iterator<Item = Target>, control_len: usize) -> Self {
         Self {
-            pieces: pieces.iter().map(|piece| piece.iovec()).collect(),
+            pieces: pieces.map(Target::iovec).collect(),
             control: vec![0; control_len],
             control_len: 0,
             address: Address::room(),
@@ -124,12 +128,12 @@ mod tests {
         let head = unsafe { Source::new(head.as_ptr(), 2) };
         // SAFETY: the array lives until the end of the test.
         let tail = unsafe { Source::new(tail.as_ptr(), 3) };
-        assert_eq!(Outgoing::new(&[head, tail], control, None).send(a, 0), Ok(5));
+        assert_eq!(Outgoing::new([head, tail].into_iter(), control, None).send(a, 0), Ok(5));
 
         let mut room = [0_u8; 8];
         // SAFETY: `room` lives until the end of the test.
         let target = unsafe { Target::new(room.as_mut_ptr(), room.len()) };
-        let mut incoming = Incoming::new(&[target], 64);
+        let mut incoming = Incoming::new([target].into_iter(), 64);
         assert_eq!(incoming.recv(b, libc::MSG_CMSG_CLOEXEC), Ok(5));
         let items: Vec<_> = cmsg::parse(incoming.control()).collect();
         assert_eq!(items.len(), 1);

@@ -77,6 +77,21 @@ pub fn wait(fd: RawFd, interest: Interest, deadline: Deadline) -> Result<Waited,
     }
 }
 
+/// Pauses for `duration`, or less if the deadline is nearer.
+///
+/// # Errors
+/// [`Errno::INTR`] when a signal arrived.
+pub fn sleep(duration: Duration, deadline: Deadline) -> Result<(), Errno> {
+    let duration = deadline.remaining().map_or(duration, |left| left.min(duration));
+    if duration.is_zero() {
+        return Ok(());
+    }
+    let timeout = timespec(duration);
+    // SAFETY: no descriptors, so no entries are read; `timeout` outlives the call.
+    let done = unsafe { libc::ppoll(std::ptr::null_mut(), 0, &timeout, std::ptr::null()) };
+    Errno::check(done).map(drop)
+}
+
 fn timespec(duration: Duration) -> libc::timespec {
     libc::timespec {
         tv_sec: libc::time_t::try_from(duration.as_secs()).unwrap_or(libc::time_t::MAX),

@@ -65,15 +65,31 @@ fn tuple_of<'a, 'py>(
 }
 
 fn port_of(value: c_int, caller: &str, what: &str) -> PyResult<u16> {
-    u16::try_from(value)
-        .map_err(|_| PyOverflowError::new_err(format!("{caller}(): {what} must be 0-65535.")))
+    u16::try_from(value).map_err(|_| port_out_of_range(caller, what))
+}
+
+fn port_out_of_range(caller: &str, what: &str) -> PyErr {
+    PyOverflowError::new_err(format!("{caller}(): {what} must be 0-65535."))
+}
+
+/// The port item of an IPv4 or IPv6 address.
+fn port_number(value: &Bound<'_, PyAny>, caller: &str) -> PyResult<c_int> {
+    c_int_of(value).map_err(|error| {
+        let py = value.py();
+        // Until Python 3.12 all ports out of range had one text.
+        if py.version_info() < (3, 13) && error.is_instance_of::<PyOverflowError>(py) {
+            port_out_of_range(caller, "port")
+        } else {
+            error
+        }
+    })
 }
 
 fn parse_inet(argument: &Bound<'_, PyAny>, caller: &str) -> PyResult<Address> {
     let shape = "AF_INET address must be a pair (host, port)";
     let tuple = tuple_of(argument, caller, "AF_INET", (2, 2), shape)?;
     let host = Host::of(&tuple.get_item(0)?)?;
-    let port = c_int_of(&tuple.get_item(1)?)?;
+    let port = port_number(&tuple.get_item(1)?, caller)?;
     let address = host.resolve(tuple.py(), libc::AF_INET)?;
     Ok(address.with_port(port_of(port, caller, "port")?))
 }
@@ -82,7 +98,7 @@ fn parse_inet6(argument: &Bound<'_, PyAny>, caller: &str) -> PyResult<Address> {
     let shape = "AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])";
     let tuple = tuple_of(argument, caller, "AF_INET6", (2, 4), shape)?;
     let host = Host::of(&tuple.get_item(0)?)?;
-    let port = c_int_of(&tuple.get_item(1)?)?;
+    let port = port_number(&tuple.get_item(1)?, caller)?;
     let number = |index| match tuple.get_item(index) {
         Ok(item) => c_uint_of(&item),
         Err(_) => Ok(0),
@@ -202,6 +218,27 @@ impl Host {
             return Err(PyTypeError::new_err(text));
         };
         Self::of_bytes(bytes)
+    }
+
+    /// A host for `gethostbyname`, which puts every str through the IDNA codec first.
+    pub(super) fn encoded(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(text) = value.cast::<PyString>() {
+            let encoded = text.call_method1("encode", ("idna",))?;
+            return CString::new(encoded.cast::<PyBytes>()?.as_bytes()).map(Self::Name).map_err(
+                |_| {
+                    PyTypeError::new_err(
+                        "gethostbyname() argument 1 must be encoded string without null bytes, \
+                         not str",
+                    )
+                },
+            );
+        }
+        Self::of(value).map_err(|_| {
+            let given = type_name_of(value);
+            PyTypeError::new_err(format!(
+                "gethostbyname() argument 1 must be str, bytes or bytearray, not {given}"
+            ))
+        })
     }
 
     fn of_text(text: &Bound<'_, PyString>) -> PyResult<Self> {

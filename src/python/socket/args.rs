@@ -4,33 +4,50 @@
 //! arguments (1 given)", "signed integer is greater than maximum") are part of what programs and
 //! CPython's own tests see.
 
+use std::convert::Infallible;
 use std::ffi::{c_int, c_long, c_uint};
 
+use pyo3::Borrowed;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyTuple};
 
-/// The arguments of one call.
-pub(super) struct Args<'a, 'py> {
-    items: &'a Bound<'py, PyTuple>,
+/// One argument that may be missing; `None` counts as given.
+#[derive(Clone)]
+pub(crate) struct Arg<'py>(Option<Bound<'py, PyAny>>);
+
+impl Arg<'_> {
+    /// The default in method signatures.
+    pub(crate) const MISSING: Self = Self(None);
 }
 
-impl<'a, 'py> Args<'a, 'py> {
-    /// Checks the number of arguments.
+impl<'py> FromPyObject<'_, 'py> for Arg<'py> {
+    type Error = Infallible;
+
+    fn extract(value: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(Some(value.to_owned())))
+    }
+}
+
+/// The arguments of one call. Which of them are there has been checked.
+pub(super) struct Args<'py, const N: usize>([Arg<'py>; N]);
+
+impl<'py, const N: usize> Args<'py, N> {
+    /// Checks the number of arguments; `rest` are those beyond the `N` that are known.
     pub(super) fn new(
         name: &str,
-        items: &'a Bound<'py, PyTuple>,
+        items: [Arg<'py>; N],
+        rest: &Bound<'py, PyTuple>,
         min: usize,
-        max: usize,
     ) -> PyResult<Self> {
-        let given = items.len();
-        if (min..=max).contains(&given) {
-            return Ok(Self { items });
+        let given = items.iter().take_while(|item| item.0.is_some()).count() + rest.len();
+        if (min..=N).contains(&given) {
+            return Ok(Self(items));
         }
-        let wanted = if given < min { min } else { max };
+        let wanted = if given < min { min } else { N };
         let how = match given < min {
-            _ if min == max => "exactly",
+            _ if min == N => "exactly",
             true => "at least",
             false => "at most",
         };
@@ -39,44 +56,65 @@ impl<'a, 'py> Args<'a, 'py> {
         Err(PyTypeError::new_err(text))
     }
 
-    /// The one argument of a method that takes one.
-    pub(super) fn one(name: &str, items: &'a Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
-        match items.len() {
-            1 => items.get_item(0),
-            given => Err(PyTypeError::new_err(format!(
-                "socket.{name}() takes exactly one argument ({given} given)"
-            ))),
-        }
+    /// For callers that check by themselves.
+    pub(super) fn unchecked(items: [Arg<'py>; N]) -> Self {
+        Self(items)
     }
 
+    /// How many arguments are there.
     pub(super) fn len(&self) -> usize {
-        self.items.len()
+        self.0.iter().take_while(|item| item.0.is_some()).count()
     }
 
     /// An argument that [`Args::new`] made sure of.
-    pub(super) fn get(&self, index: usize) -> PyResult<Bound<'py, PyAny>> {
-        self.items.get_item(index)
+    pub(super) fn get(&self, index: usize) -> PyResult<&Bound<'py, PyAny>> {
+        self.optional(index).ok_or_else(|| PyTypeError::new_err("missing argument"))
     }
 
     /// An argument that may be missing.
-    pub(super) fn optional(&self, index: usize) -> Option<Bound<'py, PyAny>> {
-        self.items.get_item(index).ok().filter(|_| index < self.items.len())
+    pub(super) fn optional(&self, index: usize) -> Option<&Bound<'py, PyAny>> {
+        self.0.get(index).and_then(|item| item.0.as_ref())
     }
 
     /// A C int.
     pub(super) fn int(&self, index: usize) -> PyResult<c_int> {
-        c_int_of(&self.get(index)?)
+        c_int_of(self.get(index)?)
     }
 
     /// A C int, or `default` if it is missing.
     pub(super) fn int_or(&self, index: usize, default: c_int) -> PyResult<c_int> {
-        if index < self.len() { self.int(index) } else { Ok(default) }
+        self.optional(index).map_or(Ok(default), c_int_of)
     }
 
     /// A `Py_ssize_t`.
     pub(super) fn size(&self, index: usize) -> PyResult<isize> {
-        size_of(&self.get(index)?)
+        size_of(self.get(index)?)
     }
+}
+
+/// The one argument of a method that takes one.
+pub(super) fn one<'py>(
+    name: &str,
+    item: Arg<'py>,
+    rest: &Bound<'py, PyTuple>,
+) -> PyResult<Bound<'py, PyAny>> {
+    match item.0 {
+        Some(item) if rest.is_empty() => Ok(item),
+        item => {
+            let given = usize::from(item.is_some()) + rest.len();
+            let text = format!("socket.{name}() takes exactly one argument ({given} given)");
+            Err(PyTypeError::new_err(text))
+        }
+    }
+}
+
+/// Refuses keywords that no parameter has taken.
+pub(super) fn no_more_keywords(name: &str, keywords: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+    let Some(key) = keywords.and_then(|keywords| keywords.keys().iter().next()) else {
+        return Ok(());
+    };
+    let text = format!("'{key}' is an invalid keyword argument for {name}()");
+    Err(PyTypeError::new_err(text))
 }
 
 /// Gathers positional and keyword arguments in the order of `names`.
@@ -122,21 +160,17 @@ pub(super) fn with_keywords<'py>(
 pub(super) fn c_long_of(value: &Bound<'_, PyAny>) -> PyResult<c_long> {
     // SAFETY: attached, and `value` is a live object.
     let number = unsafe { ffi::PyLong_AsLong(value.as_ptr()) };
-    match PyErr::take(value.py()) {
-        Some(error) if number == -1 => Err(error),
-        _ => Ok(number),
-    }
-}
-
-/// A C `int`, through `__index__`.
-pub(super) fn c_int_of(value: &Bound<'_, PyAny>) -> PyResult<c_int> {
-    // SAFETY: attached, and `value` is a live object.
-    let number = unsafe { ffi::PyLong_AsLong(value.as_ptr()) };
     if number == -1
         && let Some(error) = PyErr::take(value.py())
     {
         return Err(error);
     }
+    Ok(number)
+}
+
+/// A C `int`, through `__index__`.
+pub(super) fn c_int_of(value: &Bound<'_, PyAny>) -> PyResult<c_int> {
+    let number = c_long_of(value)?;
     c_int::try_from(number).map_err(|_| {
         PyOverflowError::new_err(if number > 0 {
             "signed integer is greater than maximum"
@@ -146,24 +180,44 @@ pub(super) fn c_int_of(value: &Bound<'_, PyAny>) -> PyResult<c_int> {
     })
 }
 
+/// A C `int` where CPython's converter has only one text for "too large".
+pub(super) fn plain_int_of(value: &Bound<'_, PyAny>) -> PyResult<c_int> {
+    c_int_of(value).map_err(|error| {
+        if error.is_instance_of::<PyOverflowError>(value.py()) {
+            PyOverflowError::new_err("Python int too large to convert to C int")
+        } else {
+            error
+        }
+    })
+}
+
 /// A C `unsigned int`, cut to its low bits as `PyArg_ParseTuple` does with "I" and "k".
 pub(super) fn c_uint_of(value: &Bound<'_, PyAny>) -> PyResult<c_uint> {
     // SAFETY: attached, and `value` is a live object.
     let number = unsafe { ffi::PyLong_AsUnsignedLongMask(value.as_ptr()) };
-    match PyErr::take(value.py()) {
-        Some(error) if number == std::ffi::c_ulong::MAX => Err(error),
-        _ => Ok(number as c_uint),
+    if number == std::ffi::c_ulong::MAX
+        && let Some(error) = PyErr::take(value.py())
+    {
+        return Err(error);
     }
+    Ok(number as c_uint)
 }
 
 /// A `Py_ssize_t`, through `__index__`.
 pub(super) fn size_of(value: &Bound<'_, PyAny>) -> PyResult<isize> {
-    // SAFETY: attached, and `value` is a live object.
-    let index = unsafe { ffi::PyNumber_Index(value.as_ptr()) };
-    // SAFETY: a new reference, or null with an exception set.
-    let index = unsafe { Bound::from_owned_ptr_or_err(value.py(), index) }?;
-    // SAFETY: attached, and `index` is a live int.
-    let number = unsafe { ffi::PyLong_AsSsize_t(index.as_ptr()) };
+    if !value.is_exact_instance_of::<PyInt>() {
+        // SAFETY: attached, and `value` is a live object.
+        let index = unsafe { ffi::PyNumber_Index(value.as_ptr()) };
+        // SAFETY: a new reference, or null with an exception set.
+        let index = unsafe { Bound::from_owned_ptr_or_err(value.py(), index) }?;
+        return size_of_int(&index);
+    }
+    size_of_int(value)
+}
+
+fn size_of_int(value: &Bound<'_, PyAny>) -> PyResult<isize> {
+    // SAFETY: attached, and `value` is a live int.
+    let number = unsafe { ffi::PyLong_AsSsize_t(value.as_ptr()) };
     if number == -1
         && let Some(error) = PyErr::take(value.py())
     {

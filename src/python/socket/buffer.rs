@@ -5,7 +5,9 @@
 
 use std::cell::RefCell;
 use std::ffi::c_int;
+use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
+use std::pin::Pin;
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
@@ -17,7 +19,7 @@ use crate::io::socket::sys::{Source, Target};
 /// A readable bytes-like argument. `bytes` needs no view: it cannot change or move.
 pub(super) enum Input<'py> {
     Bytes(Bound<'py, PyBytes>),
-    View(View<'py>),
+    View(View),
 }
 
 impl<'py> Input<'py> {
@@ -26,7 +28,7 @@ impl<'py> Input<'py> {
     pub(super) fn of(value: Bound<'py, PyAny>) -> PyResult<Self> {
         match value.cast_into_exact::<PyBytes>() {
             Ok(bytes) => Ok(Self::Bytes(bytes)),
-            Err(error) => View::new(error.into_inner(), ffi::PyBUF_SIMPLE).map(Self::View),
+            Err(error) => View::new(&error.into_inner(), ffi::PyBUF_SIMPLE).map(Self::View),
         }
     }
 
@@ -37,7 +39,7 @@ impl<'py> Input<'py> {
                 let bytes = bytes.as_bytes();
                 (bytes.as_ptr(), bytes.len())
             }
-            Self::View(view) => (view.ptr().cast_const(), view.len()),
+            Self::View(view) => (view.filled.ptr.cast_const(), view.len()),
         };
         // SAFETY: the bytes object or the view, owned by `self`, keeps the memory in place; the
         // callers keep `self` until the system call is over.
@@ -53,53 +55,108 @@ impl<'py> Input<'py> {
     }
 }
 
-/// A buffer view, released when dropped.
-pub(super) struct View<'py> {
-    // Boxed: some exporters leave pointers into the structure itself.
-    raw: Box<ffi::Py_buffer>,
-    py: Python<'py>,
+/// Room for one buffer view, which must not move once filled: some exporters leave pointers
+/// into the structure itself.
+pub(super) struct ViewSlot {
+    raw: MaybeUninit<ffi::Py_buffer>,
+    filled: bool,
+    _pinned: PhantomPinned,
 }
 
-impl<'py> View<'py> {
-    fn new(value: Bound<'py, PyAny>, flags: c_int) -> PyResult<Self> {
-        let mut raw: Box<MaybeUninit<ffi::Py_buffer>> = Box::new(MaybeUninit::zeroed());
+impl ViewSlot {
+    pub(super) const fn empty() -> Self {
+        Self { raw: MaybeUninit::uninit(), filled: false, _pinned: PhantomPinned }
+    }
+
+    /// Views `value`; gives back where its bytes are.
+    fn fill(self: Pin<&mut Self>, value: &Bound<'_, PyAny>, flags: c_int) -> PyResult<Filled> {
+        // SAFETY: nothing is moved out of the pinned structure.
+        let slot = unsafe { self.get_unchecked_mut() };
+        debug_assert!(!slot.filled, "a slot is filled once");
         // SAFETY: attached; `raw` is room for one view.
-        let failed = unsafe { ffi::PyObject_GetBuffer(value.as_ptr(), raw.as_mut_ptr(), flags) };
+        let failed =
+            unsafe { ffi::PyObject_GetBuffer(value.as_ptr(), slot.raw.as_mut_ptr(), flags) };
         if failed != 0 {
             return Err(PyErr::fetch(value.py()));
         }
+        slot.filled = true;
         // SAFETY: the call filled the structure.
-        let raw = unsafe { raw.assume_init() };
-        Ok(Self { raw, py: value.py() })
+        let raw = unsafe { slot.raw.assume_init_ref() };
+        Ok(Filled { ptr: raw.buf.cast(), len: usize::try_from(raw.len).unwrap_or(0) })
     }
 
-    /// A writable view for the method `name`, the argument at `position` (from 1).
+    /// A writable view for the method `name`, the argument at `position` (from 1). The result is
+    /// good for as long as the slot lives.
     pub(super) fn writable(
-        value: Bound<'py, PyAny>,
+        self: Pin<&mut Self>,
+        value: &Bound<'_, PyAny>,
         name: &str,
         position: usize,
-    ) -> PyResult<Self> {
-        Self::new(value.clone(), ffi::PyBUF_WRITABLE).map_err(|_| {
-            let given = type_name(&value);
+    ) -> PyResult<Filled> {
+        self.fill(value, ffi::PyBUF_WRITABLE).map_err(|_| {
+            let given = type_name(value);
             PyTypeError::new_err(format!(
                 "{name}() argument {position} must be read-write bytes-like object, not {given}"
             ))
         })
     }
+}
 
-    pub(super) fn len(&self) -> usize {
-        usize::try_from(self.raw.len).unwrap_or(0)
+impl Drop for ViewSlot {
+    fn drop(&mut self) {
+        if self.filled {
+            // SAFETY: slots live in calls of methods, so this thread is attached; the view was
+            // filled by `PyObject_GetBuffer` and is released once.
+            unsafe { ffi::PyBuffer_Release(self.raw.as_mut_ptr()) };
+        }
     }
+}
 
-    fn ptr(&self) -> *mut u8 {
-        self.raw.buf.cast()
+/// Where the bytes of a filled slot are.
+#[derive(Clone, Copy)]
+pub(super) struct Filled {
+    ptr: *mut u8,
+    len: usize,
+}
+
+impl Filled {
+    pub(super) fn len(self) -> usize {
+        self.len
     }
 
     /// The first `len` bytes as room to receive into.
-    pub(super) fn target(&self, len: usize) -> Target {
-        // SAFETY: a writable view keeps that many bytes in place until `self` is dropped, which
-        // the callers do after the system call.
-        unsafe { Target::new(self.ptr(), len.min(self.len())) }
+    pub(super) fn target(self, len: usize) -> Target {
+        // SAFETY: the slot keeps that many bytes in place until it is dropped, which the callers
+        // do after the system call.
+        unsafe { Target::new(self.ptr, len.min(self.len)) }
+    }
+}
+
+/// A view on the heap, for lists of buffers.
+pub(super) struct View {
+    slot: Pin<Box<ViewSlot>>,
+    filled: Filled,
+}
+
+impl View {
+    fn new(value: &Bound<'_, PyAny>, flags: c_int) -> PyResult<Self> {
+        let mut slot = Box::pin(ViewSlot::empty());
+        let filled = slot.as_mut().fill(value, flags)?;
+        Ok(Self { slot, filled })
+    }
+
+    /// A writable view of one of several buffers.
+    pub(super) fn writable(value: &Bound<'_, PyAny>) -> PyResult<Self> {
+        Self::new(value, ffi::PyBUF_WRITABLE)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        debug_assert!(self.slot.filled, "made by `new`");
+        self.filled.len
+    }
+
+    pub(super) fn target(&self) -> Target {
+        self.filled.target(self.len())
     }
 
     fn to_vec(&self) -> Vec<u8> {
@@ -107,15 +164,7 @@ impl<'py> View<'py> {
             return Vec::new();
         }
         // SAFETY: the view is that many bytes, and while attached nobody writes them.
-        unsafe { std::slice::from_raw_parts(self.ptr(), self.len()) }.to_vec()
-    }
-}
-
-impl Drop for View<'_> {
-    fn drop(&mut self) {
-        let _attached = self.py;
-        // SAFETY: attached; the view was filled by `PyObject_GetBuffer` and is released once.
-        unsafe { ffi::PyBuffer_Release(&mut *self.raw) };
+        unsafe { std::slice::from_raw_parts(self.filled.ptr, self.filled.len) }.to_vec()
     }
 }
 

@@ -7,6 +7,7 @@
 //! of the timeout (PEP 475).
 
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use libc::c_int;
 use pyo3::prelude::*;
@@ -16,7 +17,7 @@ use super::errors::{os_error, timed_out};
 use super::timeout::Timeout;
 use crate::io::socket::Errno;
 use crate::io::socket::fd::Lease;
-use crate::io::socket::wait::{Deadline, Interest, Waited, wait};
+use crate::io::socket::wait::{Deadline, Interest, Waited, sleep, wait};
 
 /// Whether a call may be tried at once, with the GIL kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +32,10 @@ pub(super) enum Eager {
 
 /// Largest stream transfer that is tried with the GIL held: a few microseconds of copying.
 pub(super) const EAGER_STREAM_MAX: usize = 16 * 1024;
+
+/// How long to pause when the kernel calls a socket ready again and again that is not.
+const PAUSE_MIN: Duration = Duration::from_micros(50);
+const PAUSE_MAX: Duration = Duration::from_millis(5);
 
 /// Deadline of a call that begins now.
 pub(super) fn deadline(timeout: Timeout) -> Deadline {
@@ -97,14 +102,19 @@ fn wait_then<T>(
     interest: Interest,
     operation: &mut impl FnMut(RawFd, c_int) -> Result<T, Errno>,
 ) -> Result<Option<T>, Errno> {
+    let mut pause = Duration::ZERO;
     loop {
         if wait(lease.fd(), interest, deadline)? == Waited::TimedOut {
             return Ok(None);
         }
         match operation(lease.fd(), 0) {
             Ok(done) => return Ok(Some(done)),
-            // Somebody else took the data, or the checksum was wrong: wait again.
-            Err(Errno::AGAIN) => {}
+            // Somebody else took the data, or the checksum was wrong: wait again. A UNIX
+            // datagram socket is always "ready" for a peer whose queue is full, hence the pauses.
+            Err(Errno::AGAIN) => {
+                sleep(pause, deadline)?;
+                pause = (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX);
+            }
             Err(errno) => return Err(settle(lease, errno)),
         }
     }

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::address::{PeerCache, SendCache, to_python};
-use super::args::{Args, c_int_of, with_keywords};
+use super::args::{Arg, Args, no_more_keywords, one, plain_int_of, with_keywords};
 use super::audit::audit;
 use super::errors::os_error;
 use super::timeout::{AtomicTimeout, DEFAULT, Timeout};
@@ -121,7 +121,7 @@ impl Socket {
 
 /// CPython's converter for the `fileno` argument.
 fn descriptor_of(value: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    let fd = c_int_of(value)?;
+    let fd = plain_int_of(value)?;
     if fd < 0 {
         return Err(PyValueError::new_err("negative file descriptor"));
     }
@@ -146,7 +146,7 @@ impl Socket {
         let values = with_keywords("socket", &names, 0, args, kwargs)?;
         let mut numbers = [-1; 3];
         for (number, value) in numbers.iter_mut().zip(&values) {
-            *number = value.as_ref().map_or(Ok(-1), c_int_of)?;
+            *number = value.as_ref().map_or(Ok(-1), plain_int_of)?;
         }
         let [family, kind, protocol] = numbers;
         let event = (slf, family, kind, protocol).into_pyobject(slf.py())?;
@@ -204,18 +204,28 @@ impl Socket {
         }
     }
 
-    #[pyo3(signature = (*args))]
-    fn settimeout(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-        self.set_timeout(py, Timeout::parse(&Args::one("settimeout", args)?)?)
+    #[pyo3(signature = (value=Arg::MISSING, /, *rest), text_signature = "($self, value, /)")]
+    fn settimeout(
+        &self,
+        py: Python<'_>,
+        value: Arg<'_>,
+        rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        self.set_timeout(py, Timeout::parse(&one("settimeout", value, rest)?)?)
     }
 
     fn gettimeout(&self) -> Option<f64> {
         self.timeout.get().seconds()
     }
 
-    #[pyo3(signature = (*args))]
-    fn setblocking(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let blocking = Args::one("setblocking", args)?.is_truthy()?;
+    #[pyo3(signature = (flag=Arg::MISSING, /, *rest), text_signature = "($self, flag, /)")]
+    fn setblocking(
+        &self,
+        py: Python<'_>,
+        flag: Arg<'_>,
+        rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let blocking = one("setblocking", flag, rest)?.is_truthy()?;
         self.set_timeout(py, if blocking { Timeout::Blocking } else { Timeout::NonBlocking })
     }
 
@@ -223,36 +233,41 @@ impl Socket {
         self.timeout.get() != Timeout::NonBlocking
     }
 
-    #[pyo3(signature = (*args))]
-    fn bind(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-        connect::bind(slf, args)
+    #[pyo3(signature = (address=Arg::MISSING, /, *rest), text_signature = "($self, address, /)")]
+    fn bind(slf: &Bound<'_, Self>, address: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
+        connect::bind(slf, &one("bind", address, rest)?)
     }
 
-    #[pyo3(signature = (*args))]
-    fn connect(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-        connect::connect(slf, args)
+    #[pyo3(signature = (address=Arg::MISSING, /, *rest), text_signature = "($self, address, /)")]
+    fn connect(slf: &Bound<'_, Self>, address: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
+        connect::connect(slf, &one("connect", address, rest)?)
     }
 
-    #[pyo3(signature = (*args))]
-    fn connect_ex(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<c_int> {
-        connect::connect_ex(slf, args)
+    #[pyo3(signature = (address=Arg::MISSING, /, *rest), text_signature = "($self, address, /)")]
+    fn connect_ex(
+        slf: &Bound<'_, Self>,
+        address: Arg<'_>,
+        rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<c_int> {
+        connect::connect_ex(slf, &one("connect_ex", address, rest)?)
     }
 
     fn _accept<'py>(slf: &Bound<'py, Self>) -> PyResult<(c_int, Bound<'py, PyAny>)> {
         connect::accept(slf)
     }
 
-    #[pyo3(signature = (*args))]
-    fn listen(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+    #[pyo3(signature = (backlog=Arg::MISSING, /, *rest), text_signature = "($self, backlog=128, /)")]
+    fn listen(&self, py: Python<'_>, backlog: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
         // Python's default: 128 or what the system allows, whichever is less.
-        let backlog = Args::new("listen", args, 0, 1)?.int_or(0, libc::SOMAXCONN.min(128))?;
+        let default = libc::SOMAXCONN.min(128);
+        let backlog = Args::new("listen", [backlog], rest, 0)?.int_or(0, default)?;
         let lease = self.fd.lease();
         py.detach(|| sys::listen(lease.fd(), backlog.max(0))).map_err(|errno| os_error(py, errno))
     }
 
-    #[pyo3(signature = (*args))]
-    fn shutdown(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let how = c_int_of(&Args::one("shutdown", args)?)?;
+    #[pyo3(signature = (how=Arg::MISSING, /, *rest), text_signature = "($self, how, /)")]
+    fn shutdown(&self, py: Python<'_>, how: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
+        let how = plain_int_of(&one("shutdown", how, rest)?)?;
         let lease = self.fd.lease();
         py.detach(|| sys::shutdown(lease.fd(), how)).map_err(|errno| os_error(py, errno))
     }
@@ -267,93 +282,195 @@ impl Socket {
         to_python(py, &address)
     }
 
-    #[pyo3(signature = (*args))]
+    #[pyo3(
+        signature = (level=Arg::MISSING, option=Arg::MISSING, buflen=Arg::MISSING, /, *rest),
+        text_signature = "($self, level, option, buflen=0, /)"
+    )]
     fn getsockopt<'py>(
         &self,
         py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
+        level: Arg<'py>,
+        option: Arg<'py>,
+        buflen: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        options::getsockopt(py, self, args)
+        let args = Args::new("getsockopt", [level, option, buflen], rest, 2)?;
+        options::getsockopt(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
-    fn setsockopt(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-        options::setsockopt(py, self, args)
+    #[pyo3(
+        signature = (level=Arg::MISSING, option=Arg::MISSING, value=Arg::MISSING, optlen=Arg::MISSING, /, *rest),
+        text_signature = "($self, level, option, value, optlen=None, /)"
+    )]
+    fn setsockopt<'py>(
+        &self,
+        py: Python<'py>,
+        level: Arg<'py>,
+        option: Arg<'py>,
+        value: Arg<'py>,
+        optlen: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
+    ) -> PyResult<()> {
+        let args = options::setsockopt_args([level, option, value, optlen], rest)?;
+        options::setsockopt(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
+    #[pyo3(
+        signature = (bufsize=Arg::MISSING, flags=Arg::MISSING, /, *rest),
+        text_signature = "($self, bufsize, flags=0, /)"
+    )]
     fn recv<'py>(
         &self,
         py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
+        bufsize: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        receive::recv(py, self, args)
+        let args = Args::new("recv", [bufsize, flags], rest, 1)?;
+        receive::recv(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
+    #[pyo3(
+        signature = (bufsize=Arg::MISSING, flags=Arg::MISSING, /, *rest),
+        text_signature = "($self, bufsize, flags=0, /)"
+    )]
     fn recvfrom<'py>(
         &self,
         py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
+        bufsize: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        receive::recvfrom(py, self, args)
+        let args = Args::new("recvfrom", [bufsize, flags], rest, 1)?;
+        receive::recvfrom(py, self, &args)
     }
 
-    #[pyo3(signature = (*args, **kwargs))]
+    #[pyo3(
+        signature = (buffer=Arg::MISSING, nbytes=Arg::MISSING, flags=Arg::MISSING, *rest, **keywords),
+        text_signature = "($self, buffer, nbytes=0, flags=0)"
+    )]
     fn recv_into<'py>(
         &self,
         py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
+        buffer: Arg<'py>,
+        nbytes: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
+        keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<usize> {
-        receive::recv_into(py, self, args, kwargs)
+        no_more_keywords("recv_into", keywords)?;
+        let args = receive::into_args("recv_into", [buffer, nbytes, flags], rest)?;
+        receive::recv_into(py, self, &args)
     }
 
-    #[pyo3(signature = (*args, **kwargs))]
+    #[pyo3(
+        signature = (buffer=Arg::MISSING, nbytes=Arg::MISSING, flags=Arg::MISSING, *rest, **keywords),
+        text_signature = "($self, buffer, nbytes=0, flags=0)"
+    )]
     fn recvfrom_into<'py>(
         &self,
         py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
-        kwargs: Option<&Bound<'py, PyDict>>,
+        buffer: Arg<'py>,
+        nbytes: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
+        keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<(usize, Bound<'py, PyAny>)> {
-        receive::recvfrom_into(py, self, args, kwargs)
+        no_more_keywords("recvfrom_into", keywords)?;
+        let args = receive::into_args("recvfrom_into", [buffer, nbytes, flags], rest)?;
+        receive::recvfrom_into(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
+    #[pyo3(
+        signature = (bufsize=Arg::MISSING, ancbufsize=Arg::MISSING, flags=Arg::MISSING, /, *rest),
+        text_signature = "($self, bufsize, ancbufsize=0, flags=0, /)"
+    )]
     fn recvmsg<'py>(
         &self,
         py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
+        bufsize: Arg<'py>,
+        ancbufsize: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        messages::recvmsg(py, self, args)
+        let args = Args::new("recvmsg", [bufsize, ancbufsize, flags], rest, 1)?;
+        messages::recvmsg(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
+    #[pyo3(
+        signature = (buffers=Arg::MISSING, ancbufsize=Arg::MISSING, flags=Arg::MISSING, /, *rest),
+        text_signature = "($self, buffers, ancbufsize=0, flags=0, /)"
+    )]
     fn recvmsg_into<'py>(
         &self,
         py: Python<'py>,
-        args: &Bound<'py, PyTuple>,
+        buffers: Arg<'py>,
+        ancbufsize: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        messages::recvmsg_into(py, self, args)
+        let args = Args::new("recvmsg_into", [buffers, ancbufsize, flags], rest, 1)?;
+        messages::recvmsg_into(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
-    fn send(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
-        send::send(py, self, args)
+    #[pyo3(
+        signature = (data=Arg::MISSING, flags=Arg::MISSING, /, *rest),
+        text_signature = "($self, data, flags=0, /)"
+    )]
+    fn send<'py>(
+        &self,
+        py: Python<'py>,
+        data: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
+    ) -> PyResult<usize> {
+        let args = Args::new("send", [data, flags], rest, 1)?;
+        send::send(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
-    fn sendall(&self, py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-        send::sendall(py, self, args)
+    #[pyo3(
+        signature = (data=Arg::MISSING, flags=Arg::MISSING, /, *rest),
+        text_signature = "($self, data, flags=0, /)"
+    )]
+    fn sendall<'py>(
+        &self,
+        py: Python<'py>,
+        data: Arg<'py>,
+        flags: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
+    ) -> PyResult<()> {
+        let args = Args::new("sendall", [data, flags], rest, 1)?;
+        send::sendall(py, self, &args)
     }
 
-    #[pyo3(signature = (*args))]
-    fn sendto(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
-        send::sendto(slf, args)
+    #[pyo3(
+        signature = (data=Arg::MISSING, flags=Arg::MISSING, address=Arg::MISSING, /, *rest),
+        text_signature = "($self, data, flags_or_address, address=None, /)"
+    )]
+    fn sendto<'py>(
+        slf: &Bound<'py, Self>,
+        data: Arg<'py>,
+        flags: Arg<'py>,
+        address: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
+    ) -> PyResult<usize> {
+        let args = send::sendto_args([data, flags, address], rest)?;
+        send::sendto(slf, &args)
     }
 
-    #[pyo3(signature = (*args))]
-    fn sendmsg(slf: &Bound<'_, Self>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
-        messages::sendmsg(slf, args)
+    #[pyo3(
+        signature = (buffers=Arg::MISSING, ancdata=Arg::MISSING, flags=Arg::MISSING, address=Arg::MISSING, /, *rest),
+        text_signature = "($self, buffers, ancdata=(), flags=0, address=None, /)"
+    )]
+    fn sendmsg<'py>(
+        slf: &Bound<'py, Self>,
+        buffers: Arg<'py>,
+        ancdata: Arg<'py>,
+        flags: Arg<'py>,
+        address: Arg<'py>,
+        rest: &Bound<'py, PyTuple>,
+    ) -> PyResult<usize> {
+        let args = Args::new("sendmsg", [buffers, ancdata, flags, address], rest, 1)?;
+        messages::sendmsg(slf, &args)
     }
 }

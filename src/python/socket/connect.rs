@@ -4,7 +4,6 @@ use libc::c_int;
 use pyo3::prelude::*;
 
 use super::address::{self, to_python};
-use super::args::Args;
 use super::audit::audit2;
 use super::call::{Eager, call, deadline};
 use super::class::Socket;
@@ -12,7 +11,6 @@ use super::errors::{os_error, timed_out};
 use super::timeout::Timeout;
 use crate::io::socket::wait::{Interest, Waited, wait};
 use crate::io::socket::{Address, Errno, sys};
-use pyo3::types::PyTuple;
 
 /// `accept4` on the listening socket; gives the new descriptor and the peer.
 pub(super) fn accept<'py>(slf: &Bound<'py, Socket>) -> PyResult<(c_int, Bound<'py, PyAny>)> {
@@ -29,19 +27,18 @@ pub(super) fn accept<'py>(slf: &Bound<'py, Socket>) -> PyResult<(c_int, Bound<'p
 }
 
 /// `bind`.
-pub(super) fn bind(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+pub(super) fn bind(slf: &Bound<'_, Socket>, argument: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, socket) = (slf.py(), slf.get());
-    let argument = Args::one("bind", args)?;
-    let address = address::parse(socket, &argument, "bind")?;
-    audit2(c"socket.bind", slf.as_any(), &argument)?;
+    let address = address::parse(socket, argument, "bind")?;
+    audit2(c"socket.bind", slf.as_any(), argument)?;
     let lease = socket.fd.lease();
     py.detach(|| sys::bind(lease.fd(), &address)).map_err(|errno| os_error(py, errno))
 }
 
 /// `connect`: raises what went wrong.
-pub(super) fn connect(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyResult<()> {
+pub(super) fn connect(slf: &Bound<'_, Socket>, argument: &Bound<'_, PyAny>) -> PyResult<()> {
     let (py, socket) = (slf.py(), slf.get());
-    let address = parse(slf, args, "connect")?;
+    let address = parse(slf, argument, "connect")?;
     match begin(py, socket, &address)? {
         Progress::Over(Ok(())) => Ok(()),
         Progress::Over(Err(errno)) => Err(os_error(py, errno)),
@@ -53,9 +50,9 @@ pub(super) fn connect(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyR
 }
 
 /// `connect_ex`: gives the error number back.
-pub(super) fn connect_ex(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyResult<c_int> {
+pub(super) fn connect_ex(slf: &Bound<'_, Socket>, argument: &Bound<'_, PyAny>) -> PyResult<c_int> {
     let (py, socket) = (slf.py(), slf.get());
-    let address = parse(slf, args, "connect_ex")?;
+    let address = parse(slf, argument, "connect_ex")?;
     let errno = match begin(py, socket, &address)? {
         Progress::Over(Ok(())) => 0,
         Progress::Over(Err(errno)) => errno.0,
@@ -67,10 +64,9 @@ pub(super) fn connect_ex(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> 
     Ok(errno)
 }
 
-fn parse(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>, name: &str) -> PyResult<Address> {
-    let argument = Args::one(name, args)?;
-    let address = address::parse(slf.get(), &argument, name)?;
-    audit2(c"socket.connect", slf.as_any(), &argument)?;
+fn parse(slf: &Bound<'_, Socket>, argument: &Bound<'_, PyAny>, name: &str) -> PyResult<Address> {
+    let address = address::parse(slf.get(), argument, name)?;
+    audit2(c"socket.connect", slf.as_any(), argument)?;
     Ok(address)
 }
 

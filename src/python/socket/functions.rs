@@ -5,7 +5,7 @@ use pyo3::exceptions::PyOverflowError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::args::{Args, c_int_of, size_of};
+use super::args::{Arg, Args, c_int_of, size_of};
 use super::class::Socket;
 use super::errors::os_error;
 use super::timeout::{DEFAULT, Timeout};
@@ -29,9 +29,17 @@ pub(crate) fn dup(py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<c_int> {
 
 /// Two sockets connected to each other.
 #[pyfunction]
-#[pyo3(signature = (*args))]
-pub(crate) fn socketpair(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<(Socket, Socket)> {
-    let args = Args::new("socketpair", args, 0, 3)?;
+#[pyo3(signature = (
+    family=Arg::MISSING, r#type=Arg::MISSING, proto=Arg::MISSING, /, *rest
+))]
+pub(crate) fn socketpair<'py>(
+    py: Python<'py>,
+    family: Arg<'py>,
+    r#type: Arg<'py>,
+    proto: Arg<'py>,
+    rest: &Bound<'py, PyTuple>,
+) -> PyResult<(Socket, Socket)> {
+    let args = Args::new("socketpair", [family, r#type, proto], rest, 0)?;
     let family = args.int_or(0, libc::AF_UNIX)?;
     let kind = args.int_or(1, libc::SOCK_STREAM)?;
     let protocol = args.int_or(2, 0)?;

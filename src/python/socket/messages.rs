@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyTuple};
 
 use super::address::to_python;
-use super::args::{Args, c_int_of};
+use super::args::{Args, c_int_of, size_of};
 use super::audit::audit2;
 use super::buffer::{BytesRoom, Input, View, type_name};
 use super::call::{EAGER_STREAM_MAX, Eager, call};
@@ -16,40 +16,48 @@ use super::class::Socket;
 use super::errors::os_error_text;
 use super::receive;
 use crate::io::socket::message::{Incoming, Outgoing};
-use crate::io::socket::sys::{Source, Target};
 use crate::io::socket::wait::Interest;
 use crate::io::socket::{Address, cmsg};
 
-/// The items of any iterable, with the method's own words for what is none.
-fn items<'py>(value: &Bound<'py, PyAny>, complaint: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+/// Calls `each` with the items of any iterable; `complaint` is for what is none.
+fn for_each<'py>(
+    value: &Bound<'py, PyAny>,
+    complaint: &str,
+    mut each: impl FnMut(Bound<'py, PyAny>) -> PyResult<()>,
+) -> PyResult<()> {
+    if let Ok(list) = value.cast_exact::<PyList>() {
+        // An item's buffer may run Python code that changes the list: look at it anew each time.
+        let mut index = 0;
+        while index < list.len() {
+            each(list.get_item(index)?)?;
+            index += 1;
+        }
+        return Ok(());
+    }
     let iterator = value.try_iter().map_err(|error| {
-        let py = value.py();
-        if error.is_instance_of::<PyTypeError>(py) {
+        if error.is_instance_of::<PyTypeError>(value.py()) {
             PyTypeError::new_err(complaint.to_owned())
         } else {
             error
         }
     })?;
-    iterator.collect()
+    iterator.into_iter().try_for_each(|item| each(item?))
 }
 
 /// `sendmsg(buffers[, ancdata[, flags[, address]]])`.
-pub(super) fn sendmsg(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
+pub(super) fn sendmsg(slf: &Bound<'_, Socket>, args: &Args<'_, 4>) -> PyResult<usize> {
     let (py, socket) = (slf.py(), slf.get());
-    let args = Args::new("sendmsg", args, 1, 4)?;
     let flags = args.int_or(2, 0)?;
-    let address = destination(slf, &args)?;
-    let inputs = items(&args.get(0)?, "sendmsg() argument 1 must be an iterable")?
-        .into_iter()
-        .map(Input::of)
-        .collect::<PyResult<Vec<_>>>()?;
-    let control = match args.optional(1) {
-        Some(ancillary) => control_of(&ancillary)?,
-        None => Vec::new(),
-    };
-    let pieces: Vec<Source> = inputs.iter().map(Input::source).collect();
-    let len = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
-    let message = Outgoing::new(&pieces, control, address);
+    let address = destination(slf, args)?;
+    let mut inputs = Vec::with_capacity(4);
+    for_each(args.get(0)?, "sendmsg() argument 1 must be an iterable", |item| {
+        inputs.push(Input::of(item)?);
+        Ok(())
+    })?;
+    let control = args.optional(1).map_or(Ok(Vec::new()), control_of)?;
+    let pieces = inputs.iter().map(Input::source);
+    let len = pieces.clone().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
+    let message = Outgoing::new(pieces, control, address);
     // A blocking stream sends everything; a short attempt could not be continued within control
     // messages, so only datagrams are tried with the GIL held.
     let eager = if socket.is_stream() || len > EAGER_STREAM_MAX {
@@ -60,11 +68,11 @@ pub(super) fn sendmsg(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyR
     call(py, socket, Interest::Write, eager, |fd, extra| message.send(fd, flags | extra))
 }
 
-fn destination(slf: &Bound<'_, Socket>, args: &Args<'_, '_>) -> PyResult<Option<Address>> {
+fn destination(slf: &Bound<'_, Socket>, args: &Args<'_, 4>) -> PyResult<Option<Address>> {
     match args.optional(3).filter(|address| !address.is_none()) {
         Some(address) => {
-            let target = slf.get().sent_to.parse(slf.get(), &address, "sendmsg")?;
-            audit2(c"socket.sendmsg", slf.as_any(), &address)?;
+            let target = slf.get().sent_to.parse(slf.get(), address, "sendmsg")?;
+            audit2(c"socket.sendmsg", slf.as_any(), address)?;
             Ok(Some(target))
         }
         None => {
@@ -77,14 +85,14 @@ fn destination(slf: &Bound<'_, Socket>, args: &Args<'_, '_>) -> PyResult<Option<
 /// Composes the control messages of a list of `(level, type, data)`.
 fn control_of(ancillary: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     let mut control = Vec::new();
-    for item in items(ancillary, "sendmsg() argument 2 must be an iterable")? {
+    for_each(ancillary, "sendmsg() argument 2 must be an iterable", |item| {
         let (level, kind, data) = control_item(&item)?;
         if cmsg::space_for(data.len()).is_none() {
             return Err(os_error_text("ancillary data item too large"));
         }
         cmsg::compose(&mut control, level, kind, &data)
-            .ok_or_else(|| os_error_text("too much ancillary data"))?;
-    }
+            .ok_or_else(|| os_error_text("too much ancillary data"))
+    })?;
     Ok(control)
 }
 
@@ -108,8 +116,8 @@ fn control_item(item: &Bound<'_, PyAny>) -> PyResult<(c_int, c_int, Vec<u8>)> {
 }
 
 /// The optional `ancbufsize` and `flags`.
-fn receive_options(args: &Args<'_, '_>) -> PyResult<(usize, c_int)> {
-    let control_len = if args.len() > 1 { args.size(1)? } else { 0 };
+fn receive_options(args: &Args<'_, 3>) -> PyResult<(usize, c_int)> {
+    let control_len = args.optional(1).map_or(Ok(0), size_of)?;
     let flags = args.int_or(2, 0)?;
     match usize::try_from(control_len) {
         Ok(len) if len <= c_int::MAX as usize => Ok((len, flags)),
@@ -121,14 +129,13 @@ fn receive_options(args: &Args<'_, '_>) -> PyResult<(usize, c_int)> {
 pub(super) fn recvmsg<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Bound<'py, PyTuple>,
+    args: &Args<'py, 3>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let args = Args::new("recvmsg", args, 1, 3)?;
     let len = usize::try_from(args.size(0)?)
         .map_err(|_| PyValueError::new_err("negative buffer size in recvmsg()"))?;
-    let (control_len, flags) = receive_options(&args)?;
+    let (control_len, flags) = receive_options(args)?;
     let room = BytesRoom::new(py, len)?;
-    let message = Incoming::new(&[room.target()], control_len);
+    let message = Incoming::new([room.target()].into_iter(), control_len);
     let (received, message) = receive_message(py, socket, message, len, flags)?;
     // Descriptors that came with the message are in `message`; a failure here cannot leak data.
     finish(py, &message, room.finish(received)?)
@@ -138,27 +145,22 @@ pub(super) fn recvmsg<'py>(
 pub(super) fn recvmsg_into<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Bound<'py, PyTuple>,
+    args: &Args<'py, 3>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let args = Args::new("recvmsg_into", args, 1, 3)?;
-    let buffers = items(&args.get(0)?, "recvmsg_into() argument 1 must be an iterable")?
-        .into_iter()
-        .map(|buffer| {
-            View::writable(buffer, "recvmsg_into", 1).map_err(|_| {
-                PyTypeError::new_err(
-                    "recvmsg_into() argument 1 must be an iterable of single-segment read-write \
-                 buffers",
-                )
-            })
-        })
-        .collect::<PyResult<Vec<_>>>()?;
+    let mut buffers = Vec::with_capacity(4);
+    for_each(args.get(0)?, "recvmsg_into() argument 1 must be an iterable", |item| {
+        let text = "recvmsg_into() argument 1 must be an iterable of single-segment read-write \
+                    buffers";
+        buffers.push(View::writable(&item).map_err(|_| PyTypeError::new_err(text))?);
+        Ok(())
+    })?;
     if buffers.len() > c_int::MAX as usize {
         return Err(os_error_text("recvmsg_into() argument 1 is too long"));
     }
-    let (control_len, flags) = receive_options(&args)?;
-    let pieces: Vec<Target> = buffers.iter().map(|buffer| buffer.target(buffer.len())).collect();
-    let len = pieces.iter().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
-    let message = Incoming::new(&pieces, control_len);
+    let (control_len, flags) = receive_options(args)?;
+    let pieces = buffers.iter().map(View::target);
+    let len = pieces.clone().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
+    let message = Incoming::new(pieces, control_len);
     let (received, message) = receive_message(py, socket, message, len, flags)?;
     finish(py, &message, received.into_bound_py_any(py)?)
 }

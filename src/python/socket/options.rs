@@ -6,8 +6,8 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
-use super::args::{Args, c_int_of, c_uint_of};
-use super::buffer::{Input, type_name};
+use super::args::{Arg, Args, c_int_of, c_uint_of};
+use super::buffer::Input;
 use super::class::Socket;
 use super::errors::{os_error, os_error_text};
 use crate::io::socket::sys;
@@ -19,9 +19,8 @@ const VALUE_LEN_MAX: c_int = 1024;
 pub(super) fn getsockopt<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Bound<'py, PyTuple>,
+    args: &Args<'py, 3>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let args = Args::new("getsockopt", args, 2, 3)?;
     let (level, name, len) = (args.int(0)?, args.int(1)?, args.int_or(2, 0)?);
     let fd = socket.fd.get();
     if len == 0 {
@@ -45,29 +44,35 @@ pub(super) fn getsockopt<'py>(
     Ok(PyBytes::new(py, &room[..len.min(room.len())]).into_any())
 }
 
+/// Checks the number of `setsockopt`'s arguments: the fourth goes with a third that is None.
+pub(super) fn setsockopt_args<'py>(
+    items: [Arg<'py>; 4],
+    rest: &Bound<'py, PyTuple>,
+) -> PyResult<Args<'py, 4>> {
+    let args = Args::new("setsockopt", items, rest, 0);
+    let given = args.as_ref().map_or(4 + rest.len(), Args::len);
+    match args {
+        Ok(args) if given == 3 || (given == 4 && args.get(2)?.is_none()) => Ok(args),
+        _ => {
+            let text = format!("setsockopt() takes exactly 3 arguments ({given} given)");
+            Err(PyTypeError::new_err(text))
+        }
+    }
+}
+
 /// `setsockopt(level, option, value)` and `setsockopt(level, option, None, optlen)`.
-pub(super) fn setsockopt(
-    py: Python<'_>,
-    socket: &Socket,
-    args: &Bound<'_, PyTuple>,
-) -> PyResult<()> {
-    let args = Args::new("setsockopt", args, 3, 4)?;
+pub(super) fn setsockopt(py: Python<'_>, socket: &Socket, args: &Args<'_, 4>) -> PyResult<()> {
     let (level, name) = (args.int(0)?, args.int(1)?);
     let (value, fd) = (args.get(2)?, socket.fd.get());
     let done = if let Some(len) = args.optional(3) {
-        if !value.is_none() {
-            let given = type_name(&value);
-            let text = format!("setsockopt() argument 3 must be None, not {given}");
-            return Err(PyTypeError::new_err(text));
-        }
-        sys::set_socket_option_none(fd, level, name, c_uint_of(&len)?)
+        sys::set_socket_option_none(fd, level, name, c_uint_of(len)?)
     } else if socket.family() == libc::AF_VSOCK && value.extract::<u64>().is_ok() {
         sys::set_socket_option(fd, level, name, &value.extract::<u64>()?)
     } else {
-        match c_int_of(&value) {
+        match c_int_of(value) {
             Ok(number) => sys::set_socket_option(fd, level, name, &number),
             Err(_) => {
-                let input = Input::of(value)?;
+                let input = Input::of(value.clone())?;
                 sys::set_socket_option_bytes(fd, level, name, input.source())
             }
         }

@@ -1,12 +1,12 @@
 //! recv, recvfrom and their `_into` forms.
 
 use libc::c_int;
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 
-use super::args::{Args, c_int_of, size_of, with_keywords};
-use super::buffer::{BytesRoom, SCRATCH_LEN, View, scratch};
+use super::args::{Arg, Args, size_of};
+use super::buffer::{BytesRoom, SCRATCH_LEN, ViewSlot, scratch};
 use super::call::{EAGER_STREAM_MAX, Eager, call};
 use super::class::Socket;
 use crate::io::socket::sys::{self, Target};
@@ -21,7 +21,7 @@ pub(super) fn eagerness(socket: &Socket, len: usize, flags: c_int) -> Eager {
     if waits_for_all || large { Eager::No } else { Eager::Yes }
 }
 
-fn buffer_size(args: &Args<'_, '_>, name: &str) -> PyResult<usize> {
+fn buffer_size(args: &Args<'_, 2>, name: &str) -> PyResult<usize> {
     usize::try_from(args.size(0)?)
         .map_err(|_| PyValueError::new_err(format!("negative buffersize in {name}")))
 }
@@ -60,9 +60,8 @@ fn receive_bytes<'py>(
 pub(super) fn recv<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Bound<'py, PyTuple>,
+    args: &Args<'py, 2>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let args = Args::new("recv", args, 1, 2)?;
     let (len, flags) = (args.size(0)?, args.int_or(1, 0)?);
     let len =
         usize::try_from(len).map_err(|_| PyValueError::new_err("negative buffersize in recv"))?;
@@ -73,11 +72,10 @@ pub(super) fn recv<'py>(
 pub(super) fn recvfrom<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Bound<'py, PyTuple>,
+    args: &Args<'py, 2>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let args = Args::new("recvfrom", args, 1, 2)?;
     let flags = args.int_or(1, 0)?;
-    let len = buffer_size(&args, "recvfrom")?;
+    let len = buffer_size(args, "recvfrom")?;
     let mut peer = Address::room();
     let data = receive_bytes(py, socket, len, flags, |fd, target, flags| {
         sys::recv_from(fd, target, flags, &mut peer)
@@ -85,21 +83,32 @@ pub(super) fn recvfrom<'py>(
     PyTuple::new(py, [data, socket.peer.to_python(py, &peer)?])
 }
 
-/// The buffer, how much of it to fill, and the flags.
-fn into_arguments<'py>(
+/// Checks the arguments of the `_into` methods, which may come by keyword in any order.
+pub(super) fn into_args<'py>(
     name: &str,
-    args: &Bound<'py, PyTuple>,
-    kwargs: Option<&Bound<'py, PyDict>>,
-) -> PyResult<(View<'py>, isize, c_int)> {
-    let names = ["buffer", "nbytes", "flags"];
-    let mut values = with_keywords(name, &names, 1, args, kwargs)?.into_iter();
-    let mut next = || values.next().flatten();
-    let buffer = next().map(|buffer| View::writable(buffer, name, 1)).transpose()?;
-    let len = next().map_or(Ok(0), |len| size_of(&len))?;
-    let flags = next().map_or(Ok(0), |flags| c_int_of(&flags))?;
-    match buffer {
-        Some(buffer) => Ok((buffer, len, flags)),
-        None => Err(PyValueError::new_err("no buffer")),
+    items: [Arg<'py>; 3],
+    rest: &Bound<'py, PyTuple>,
+) -> PyResult<Args<'py, 3>> {
+    if !rest.is_empty() {
+        let given = 3 + rest.len();
+        let text = format!("{name}() takes at most 3 arguments ({given} given)");
+        return Err(PyTypeError::new_err(text));
+    }
+    let args = Args::unchecked(items);
+    if args.optional(0).is_none() {
+        let text = format!("{name}() missing required argument 'buffer' (pos 1)");
+        return Err(PyTypeError::new_err(text));
+    }
+    Ok(args)
+}
+
+/// How much of the buffer to fill, and the flags.
+fn into_numbers(args: &Args<'_, 3>, name: &str) -> PyResult<(usize, c_int)> {
+    let len = args.optional(1).map_or(Ok(0), size_of)?;
+    let flags = args.int_or(2, 0)?;
+    match usize::try_from(len) {
+        Ok(len) => Ok((len, flags)),
+        Err(_) => Err(PyValueError::new_err(format!("negative buffersize in {name}"))),
     }
 }
 
@@ -107,12 +116,11 @@ fn into_arguments<'py>(
 pub(super) fn recv_into<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Bound<'py, PyTuple>,
-    kwargs: Option<&Bound<'py, PyDict>>,
+    args: &Args<'py, 3>,
 ) -> PyResult<usize> {
-    let (buffer, len, flags) = into_arguments("recv_into", args, kwargs)?;
-    let len = usize::try_from(len)
-        .map_err(|_| PyValueError::new_err("negative buffersize in recv_into"))?;
+    let mut slot = std::pin::pin!(ViewSlot::empty());
+    let buffer = slot.as_mut().writable(args.get(0)?, "recv_into", 1)?;
+    let (len, flags) = into_numbers(args, "recv_into")?;
     let len = if len == 0 { buffer.len() } else { len };
     if len > buffer.len() {
         return Err(PyValueError::new_err("buffer too small for requested bytes"));
@@ -126,12 +134,11 @@ pub(super) fn recv_into<'py>(
 pub(super) fn recvfrom_into<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Bound<'py, PyTuple>,
-    kwargs: Option<&Bound<'py, PyDict>>,
+    args: &Args<'py, 3>,
 ) -> PyResult<(usize, Bound<'py, PyAny>)> {
-    let (buffer, len, flags) = into_arguments("recvfrom_into", args, kwargs)?;
-    let len = usize::try_from(len)
-        .map_err(|_| PyValueError::new_err("negative buffersize in recvfrom_into"))?;
+    let mut slot = std::pin::pin!(ViewSlot::empty());
+    let buffer = slot.as_mut().writable(args.get(0)?, "recvfrom_into", 1)?;
+    let (len, flags) = into_numbers(args, "recvfrom_into")?;
     let len = if len == 0 { buffer.len() } else { len };
     if len > buffer.len() {
         return Err(PyValueError::new_err("nbytes is greater than the length of the buffer"));

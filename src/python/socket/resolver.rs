@@ -8,12 +8,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
 use super::address::{FLOWINFO_MAX, Host, to_python};
-use super::args::{Args, c_int_of, c_long_of, c_uint_of, with_keywords};
+use super::args::{Arg, Args, c_int_of, c_long_of, c_uint_of, with_keywords};
 use super::audit::audit;
 use super::errors::{os_error_text, resolve_error};
 use crate::io::socket::Address;
 use crate::io::socket::address::View;
-use crate::io::socket::resolve::{self, Hints};
+use crate::io::socket::resolve::{self, Hints, ResolveError};
 
 fn c_string(bytes: Vec<u8>) -> PyResult<CString> {
     CString::new(bytes).map_err(|_| PyValueError::new_err("embedded null character"))
@@ -31,7 +31,9 @@ fn host_of(value: &Bound<'_, PyAny>) -> PyResult<Option<CString>> {
     } else {
         return Err(PyTypeError::new_err("getaddrinfo() argument 1 must be string or None"));
     };
-    c_string(bytes).map(Some)
+    // No name has a zero byte in it: what a resolver would say, were it able to see it.
+    let unknown = |_| resolve_error(value.py(), ResolveError::Resolver(libc::EAI_NONAME));
+    CString::new(bytes).map(Some).map_err(unknown)
 }
 
 fn service_of(value: &Bound<'_, PyAny>) -> PyResult<Option<CString>> {
@@ -92,12 +94,14 @@ pub(crate) fn getaddrinfo<'py>(
 
 /// The host name and the service name of a socket address.
 #[pyfunction]
-#[pyo3(signature = (*args))]
+#[pyo3(signature = (sockaddr=Arg::MISSING, flags=Arg::MISSING, /, *rest))]
 pub(crate) fn getnameinfo<'py>(
     py: Python<'py>,
-    args: &Bound<'py, PyTuple>,
+    sockaddr: Arg<'py>,
+    flags: Arg<'py>,
+    rest: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let args = Args::new("getnameinfo", args, 2, 2)?;
+    let args = Args::new("getnameinfo", [sockaddr, flags], rest, 2)?;
     let argument = args.get(0)?;
     let flags = args.int(1)?;
     let Ok(tuple) = argument.cast::<PyTuple>() else {
@@ -150,10 +154,15 @@ fn name_info_address(py: Python<'_>, tuple: &Bound<'_, PyTuple>) -> PyResult<Add
 
 /// The IPv4 address of a host, as text.
 #[pyfunction]
-#[pyo3(signature = (*args))]
-pub(crate) fn gethostbyname(py: Python<'_>, args: &Bound<'_, PyTuple>) -> PyResult<String> {
-    let argument = Args::new("gethostbyname", args, 1, 1)?.get(0)?;
-    let host = Host::of(&argument)?;
+#[pyo3(signature = (hostname=Arg::MISSING, /, *rest))]
+pub(crate) fn gethostbyname<'py>(
+    py: Python<'py>,
+    hostname: Arg<'py>,
+    rest: &Bound<'py, PyTuple>,
+) -> PyResult<String> {
+    let args = Args::new("gethostbyname", [hostname], rest, 1)?;
+    let argument = args.get(0)?;
+    let host = Host::encoded(argument)?;
     audit(c"socket.gethostbyname", &(argument,).into_pyobject(py)?)?;
     match host.resolve(py, libc::AF_INET)?.view() {
         View::V4(host, _) => Ok(host.to_string()),

@@ -5,7 +5,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::args::{Args, c_int_of};
+use super::args::{Arg, Args};
 use super::audit::audit2;
 use super::buffer::Input;
 use super::call::{EAGER_STREAM_MAX, Eager, call, call_waiting, deadline};
@@ -44,17 +44,15 @@ fn send_once(
 }
 
 /// `send(data[, flags])`.
-pub(super) fn send(py: Python<'_>, socket: &Socket, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
-    let args = Args::new("send", args, 1, 2)?;
-    let input = Input::of(args.get(0)?)?;
+pub(super) fn send(py: Python<'_>, socket: &Socket, args: &Args<'_, 2>) -> PyResult<usize> {
+    let input = Input::of(args.get(0)?.clone())?;
     let flags = args.int_or(1, 0)?;
     send_once(py, socket, input.source(), |fd, source, extra| sys::send(fd, source, flags | extra))
 }
 
 /// `sendall(data[, flags])`: everything, within one timeout.
-pub(super) fn sendall(py: Python<'_>, socket: &Socket, args: &Bound<'_, PyTuple>) -> PyResult<()> {
-    let args = Args::new("sendall", args, 1, 2)?;
-    let input = Input::of(args.get(0)?)?;
+pub(super) fn sendall(py: Python<'_>, socket: &Socket, args: &Args<'_, 2>) -> PyResult<()> {
+    let input = Input::of(args.get(0)?.clone())?;
     let flags = args.int_or(1, 0)?;
     let timeout = socket.timeout.get();
     let end = deadline(timeout);
@@ -84,23 +82,30 @@ pub(super) fn sendall(py: Python<'_>, socket: &Socket, args: &Bound<'_, PyTuple>
     Ok(())
 }
 
+/// Checks the number of `sendto`'s arguments.
+pub(super) fn sendto_args<'py>(
+    items: [Arg<'py>; 3],
+    rest: &Bound<'py, PyTuple>,
+) -> PyResult<Args<'py, 3>> {
+    let args = Args::unchecked(items);
+    let given = args.len() + rest.len();
+    if matches!(given, 2 | 3) {
+        return Ok(args);
+    }
+    let text = format!("sendto() takes 2 or 3 arguments ({given} given)");
+    Err(PyTypeError::new_err(text))
+}
+
 /// `sendto(data, [flags, ]address)`.
-pub(super) fn sendto(slf: &Bound<'_, Socket>, args: &Bound<'_, PyTuple>) -> PyResult<usize> {
+pub(super) fn sendto(slf: &Bound<'_, Socket>, args: &Args<'_, 3>) -> PyResult<usize> {
     let (py, socket) = (slf.py(), slf.get());
-    let (flags, address) = match args.len() {
-        2 => (0, args.get_item(1)?),
-        3 => {
-            Input::of(args.get_item(0)?)?;
-            (c_int_of(&args.get_item(1)?)?, args.get_item(2)?)
-        }
-        given => {
-            let text = format!("sendto() takes 2 or 3 arguments ({given} given)");
-            return Err(PyTypeError::new_err(text));
-        }
+    let input = Input::of(args.get(0)?.clone())?;
+    let (flags, address) = match args.optional(2) {
+        Some(address) => (args.int(1)?, address),
+        None => (0, args.get(1)?),
     };
-    let input = Input::of(args.get_item(0)?)?;
-    let target = socket.sent_to.parse(socket, &address, "sendto")?;
-    audit2(c"socket.sendto", slf.as_any(), &address)?;
+    let target = socket.sent_to.parse(socket, address, "sendto")?;
+    audit2(c"socket.sendto", slf.as_any(), address)?;
     send_once(py, socket, input.source(), |fd, source, extra| {
         sys::send_to(fd, source, flags | extra, &target)
     })

@@ -38,10 +38,6 @@ impl Timeout {
         };
         let nanos = u64::try_from(nanos)
             .map_err(|_| PyValueError::new_err("Timeout value out of range"))?;
-        // poll(2) counts milliseconds in an int; CPython rounds up before it compares.
-        if nanos.div_ceil(1_000_000) > i32::MAX as u64 {
-            return Err(PyOverflowError::new_err("timeout doesn't fit into C timeval"));
-        }
         Ok(Self::from_nanos(nanos as i64))
     }
 
@@ -72,8 +68,10 @@ impl Timeout {
     }
 }
 
-fn out_of_range() -> PyErr {
-    PyOverflowError::new_err("timestamp too large to convert to C _PyTime_t")
+fn out_of_range(py: Python<'_>) -> PyErr {
+    // Python 3.13 made the type public.
+    let name = if py.version_info() < (3, 13) { "_PyTime_t" } else { "PyTime_t" };
+    PyOverflowError::new_err(format!("timestamp too large to convert to C {name}"))
 }
 
 fn nanos_of_float(seconds: f64) -> PyResult<i64> {
@@ -84,7 +82,8 @@ fn nanos_of_float(seconds: f64) -> PyResult<i64> {
     let nanos = if scaled >= 0.0 { scaled.ceil() } else { scaled.floor() };
     // -2^63 and 2^63 are exact as f64.
     if !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&nanos) {
-        return Err(out_of_range());
+        let text = "timestamp out of range for platform time_t";
+        return Err(PyOverflowError::new_err(text));
     }
     Ok(nanos as i64)
 }
@@ -96,9 +95,9 @@ fn nanos_of_int(value: &Bound<'_, PyAny>) -> PyResult<i64> {
         && let Some(error) = PyErr::take(value.py())
     {
         let overflow = error.is_instance_of::<PyOverflowError>(value.py());
-        return Err(if overflow { out_of_range() } else { error });
+        return Err(if overflow { out_of_range(value.py()) } else { error });
     }
-    seconds.checked_mul(NANOS).ok_or_else(out_of_range)
+    seconds.checked_mul(NANOS).ok_or_else(|| out_of_range(value.py()))
 }
 
 /// A timeout that threads may read and set at any time.
