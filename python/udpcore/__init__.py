@@ -17,7 +17,6 @@ b'hello'
 # The standard module has these names too, so programs may use them.
 import _socket as _socket
 import errno as errno
-import importlib as _importlib
 import io as io
 import os as os
 import selectors as selectors
@@ -68,8 +67,10 @@ __all__ = _constants.ALL
 
 def __getattr__(name: str) -> object:
     if name in _SUBMODULES:
+        from importlib import import_module
+
         try:
-            return _importlib.import_module(f"udpcore.{name}")
+            return import_module(f"udpcore.{name}")
         except ModuleNotFoundError as missing:
             if missing.name != f"udpcore.{name}":
                 raise

@@ -5,10 +5,15 @@ other. Functions that are pure C look-ups (``htons``, ``inet_aton``, ``getservby
 standard ones too: there is nothing to do better.
 """
 
+from __future__ import annotations
+
 import _socket
 import socket as _standard
-from enum import IntEnum
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take longer than everything else here
+    from enum import IntEnum
+    from typing import Any
 
 AddressFamily = _standard.AddressFamily
 AddressInfo = _standard.AddressInfo

@@ -9,17 +9,28 @@ from __future__ import annotations
 import array
 import io
 import os
+import sys
 import warnings
-from collections.abc import Iterable
-from typing import Any, NoReturn, SupportsIndex
 
 from udpcore import _core, _sendfile
 from udpcore._constants import CONSTANTS, AddressFamily, SocketKind, as_member
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take longer than everything else here
+    from collections.abc import Iterable
+    from typing import Any, NoReturn, SupportsIndex
 
 _AF_UNIX: int = CONSTANTS["AF_UNIX"]
 _SOCK_STREAM: int = CONSTANTS["SOCK_STREAM"]
 _SOL_SOCKET: int = CONSTANTS["SOL_SOCKET"]
 _SCM_RIGHTS: int = CONSTANTS["SCM_RIGHTS"]
+
+# linux/if_alg.h; interpreters built without that header do not name them.
+_AF_ALG = 38
+_SOL_ALG = 279
+_ALG_SET_IV = 2
+_ALG_SET_OP = 3
+_ALG_SET_AEAD_ASSOCLEN = 4
 
 
 class socket(_core.socket):  # noqa: N801 - the standard name
@@ -139,6 +150,27 @@ class socket(_core.socket):  # noqa: N801 - the standard name
             return self._sendfile_use_sendfile(file, offset, count)
         except _sendfile.GiveUpOnSendfile:
             return self._sendfile_use_send(file, offset, count)
+
+    def sendmsg_afalg(
+        self,
+        msg: Iterable[Any] = (),
+        *,
+        op: int,
+        iv: Any = None,
+        assoclen: int | None = None,
+        flags: int = 0,
+    ) -> int:
+        """Sends ``msg`` to the kernel's cipher of an AF_ALG socket, with the operation to do."""
+        if super().family != _AF_ALG:
+            raise OSError("algset is only supported for AF_ALG")
+        settings = [(_SOL_ALG, _ALG_SET_OP, _u32(op))]
+        if iv is not None:
+            settings.append((_SOL_ALG, _ALG_SET_IV, _u32(len(iv)) + bytes(iv)))
+        if assoclen is not None:
+            if assoclen < 0:
+                raise TypeError("assoclen must be positive")
+            settings.append((_SOL_ALG, _ALG_SET_AEAD_ASSOCLEN, _u32(assoclen)))
+        return self.sendmsg(msg, settings, flags)
 
     def _sendfile_use_sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
         return _sendfile.by_kernel(self, file, offset, count)
@@ -280,6 +312,11 @@ class SocketIO(io.RawIOBase):
 
 
 SocketIO.__module__ = "udpcore"
+
+
+def _u32(number: int) -> bytes:
+    """A number as the kernel reads an unsigned int."""
+    return number.to_bytes(4, sys.byteorder)
 
 
 def fromfd(fd: SupportsIndex, family: int, type: int, proto: int = 0) -> socket:

@@ -6,10 +6,8 @@ replaces ``udpcore.socket`` is obeyed here too, as in the standard module.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
-from typing import Any
 
 import udpcore
 from udpcore import _core
@@ -20,6 +18,10 @@ from udpcore._constants import (
     SocketKind,
     as_member,
 )
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take longer than everything else here
+    from typing import Any
 
 _AF_INET: int = CONSTANTS["AF_INET"]
 _AF_INET6: int = CONSTANTS["AF_INET6"]
@@ -180,8 +182,10 @@ def portable_socketpair(
         server = None
         try:
             client.setblocking(False)
-            with contextlib.suppress(BlockingIOError, InterruptedError):
+            try:  # noqa: SIM105 - contextlib is slow to import
                 client.connect(listener.getsockname()[:2])
+            except (BlockingIOError, InterruptedError):
+                pass
             client.setblocking(True)
             server, _ = listener.accept()
             if (server.getsockname(), client.getsockname()) != (

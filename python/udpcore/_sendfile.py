@@ -9,9 +9,11 @@ from __future__ import annotations
 import io
 import os
 import selectors
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would take longer than everything else here
+    from typing import Any
+
     from udpcore._face import socket
 
 #: sendfile(2) takes at most this many bytes a call on every kernel.
