@@ -4,9 +4,9 @@ pub mod ack_endpoint;
 mod ack_inbox;
 mod ack_thread;
 pub mod dns;
-#[cfg(target_os = "linux")]
-pub mod socket;
 pub mod dns_batch;
 mod dns_channel;
 mod dns_socket;
+#[cfg(target_os = "linux")]
+pub mod socket;
 mod wake;

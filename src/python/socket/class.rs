@@ -256,7 +256,10 @@ impl Socket {
         connect::accept(slf)
     }
 
-    #[pyo3(signature = (backlog=Arg::MISSING, /, *rest), text_signature = "($self, backlog=128, /)")]
+    #[pyo3(
+        signature = (backlog=Arg::MISSING, /, *rest),
+        text_signature = "($self, backlog=128, /)"
+    )]
     fn listen(&self, py: Python<'_>, backlog: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
         // Python's default: 128 or what the system allows, whichever is less.
         let default = libc::SOMAXCONN.min(128);
@@ -284,7 +287,7 @@ impl Socket {
 
     #[pyo3(
         signature = (level=Arg::MISSING, option=Arg::MISSING, buflen=Arg::MISSING, /, *rest),
-        text_signature = "($self, level, option, buflen=0, /)"
+        text_signature = "($self, level, optname, buflen=0, /)"
     )]
     fn getsockopt<'py>(
         &self,
@@ -299,8 +302,11 @@ impl Socket {
     }
 
     #[pyo3(
-        signature = (level=Arg::MISSING, option=Arg::MISSING, value=Arg::MISSING, optlen=Arg::MISSING, /, *rest),
-        text_signature = "($self, level, option, value, optlen=None, /)"
+        signature = (
+            level=Arg::MISSING, option=Arg::MISSING, value=Arg::MISSING,
+            optlen=Arg::MISSING, /, *rest
+        ),
+        text_signature = "($self, level, optname, value, optlen=0, /)"
     )]
     fn setsockopt<'py>(
         &self,
@@ -346,7 +352,10 @@ impl Socket {
     }
 
     #[pyo3(
-        signature = (buffer=Arg::MISSING, nbytes=Arg::MISSING, flags=Arg::MISSING, *rest, **keywords),
+        signature = (
+            buffer=Arg::MISSING, nbytes=Arg::MISSING, flags=Arg::MISSING, *rest,
+            **keywords
+        ),
         text_signature = "($self, buffer, nbytes=0, flags=0)"
     )]
     fn recv_into<'py>(
@@ -364,7 +373,10 @@ impl Socket {
     }
 
     #[pyo3(
-        signature = (buffer=Arg::MISSING, nbytes=Arg::MISSING, flags=Arg::MISSING, *rest, **keywords),
+        signature = (
+            buffer=Arg::MISSING, nbytes=Arg::MISSING, flags=Arg::MISSING, *rest,
+            **keywords
+        ),
         text_signature = "($self, buffer, nbytes=0, flags=0)"
     )]
     fn recvfrom_into<'py>(
@@ -445,7 +457,7 @@ impl Socket {
 
     #[pyo3(
         signature = (data=Arg::MISSING, flags=Arg::MISSING, address=Arg::MISSING, /, *rest),
-        text_signature = "($self, data, flags_or_address, address=None, /)"
+        text_signature = "($self, data, flags, address=None, /)"
     )]
     fn sendto<'py>(
         slf: &Bound<'py, Self>,
@@ -459,7 +471,10 @@ impl Socket {
     }
 
     #[pyo3(
-        signature = (buffers=Arg::MISSING, ancdata=Arg::MISSING, flags=Arg::MISSING, address=Arg::MISSING, /, *rest),
+        signature = (
+            buffers=Arg::MISSING, ancdata=Arg::MISSING, flags=Arg::MISSING,
+            address=Arg::MISSING, /, *rest
+        ),
         text_signature = "($self, buffers, ancdata=(), flags=0, address=None, /)"
     )]
     fn sendmsg<'py>(

@@ -29,9 +29,10 @@ pub(crate) fn dup(py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<c_int> {
 
 /// Two sockets connected to each other.
 #[pyfunction]
-#[pyo3(signature = (
-    family=Arg::MISSING, r#type=Arg::MISSING, proto=Arg::MISSING, /, *rest
-))]
+#[pyo3(
+    signature = (family=Arg::MISSING, r#type=Arg::MISSING, proto=Arg::MISSING, /, *rest),
+    text_signature = "(family=..., type=..., proto=0, /)"
+)]
 pub(crate) fn socketpair<'py>(
     py: Python<'py>,
     family: Arg<'py>,

@@ -94,7 +94,10 @@ pub(crate) fn getaddrinfo<'py>(
 
 /// The host name and the service name of a socket address.
 #[pyfunction]
-#[pyo3(signature = (sockaddr=Arg::MISSING, flags=Arg::MISSING, /, *rest))]
+#[pyo3(
+    signature = (sockaddr=Arg::MISSING, flags=Arg::MISSING, /, *rest),
+    text_signature = "(sockaddr, flags, /)"
+)]
 pub(crate) fn getnameinfo<'py>(
     py: Python<'py>,
     sockaddr: Arg<'py>,
@@ -154,7 +157,10 @@ fn name_info_address(py: Python<'_>, tuple: &Bound<'_, PyTuple>) -> PyResult<Add
 
 /// The IPv4 address of a host, as text.
 #[pyfunction]
-#[pyo3(signature = (hostname=Arg::MISSING, /, *rest))]
+#[pyo3(
+    signature = (hostname=Arg::MISSING, /, *rest),
+    text_signature = "(hostname, /)"
+)]
 pub(crate) fn gethostbyname<'py>(
     py: Python<'py>,
     hostname: Arg<'py>,
