@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! units, packet, random        words: a time, a probability, a direction, a draw
-//! impair/*                     one impairment, one file: loss, duplicate, delay, reorder
+//! impair/*                     one impairment, one file: loss, delay, rate, corruption, rules…
 //! link                         one direction: the ordered pipeline, sans-IO, verdict + reason
+//! log, replay, fault, shrink   what was decided: read back, repeated, reduced to what matters
+//! profile, scenario, tc        networks by name, in TOML with a timeline, in tc's own words
 //! sim | relay | bridge         the drivers of that pipeline: virtual time, UDP, packets
 //! cli                          the command line around the drivers
 //! ```
@@ -21,13 +23,16 @@ pub mod impair;
 pub mod link;
 pub mod log;
 pub mod packet;
+pub mod profile;
 pub mod random;
 pub mod relay;
 pub mod replay;
+pub mod scenario;
 pub mod shrink;
 pub mod sim;
 pub mod stats;
 pub mod tc;
+pub mod timeline;
 pub mod units;
 pub mod verdict;
 
@@ -35,6 +40,7 @@ mod clock;
 mod flows;
 mod held;
 mod queue;
+mod setting;
 mod shaper;
 mod suggest;
 
@@ -43,6 +49,7 @@ pub use flows::FLOWS_MAX;
 pub use link::{Link, LinkConfig, Outcome};
 pub use packet::{Direction, FlowOrdinal, Packet, PacketOrdinal, PayloadMut};
 pub use random::Seed;
+pub use setting::{SETTINGS, SettingError};
 pub use sim::{Arrival, Simulator};
 pub use stats::LinkStats;
 pub use units::{BitRate, Bytes, Nanos, Probability, UnitError};

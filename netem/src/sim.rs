@@ -4,11 +4,15 @@
 //! same decisions as the relay takes for the same packets. The caller owns the endpoints and
 //! their timers; the simulator owns the time and what is on its way.
 
+use std::collections::VecDeque;
+
 use crate::link::{Link, LinkConfig};
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
 use crate::packet::{Direction, FlowOrdinal, Packet, PayloadMut};
 use crate::random::Seed;
+use crate::scenario::Scenario;
 use crate::stats::LinkStats;
+use crate::timeline::{Change, Timeline};
 use crate::units::Nanos;
 use crate::verdict::Verdict;
 
@@ -60,6 +64,8 @@ pub struct Simulator<P> {
     now: Nanos,
     up: Link<P>,
     down: Link<P>,
+    timeline: Timeline,
+    rebinds: VecDeque<(Nanos, Option<FlowOrdinal>)>,
 }
 
 impl<P: Clone> Simulator<P> {
@@ -70,7 +76,29 @@ impl<P: Clone> Simulator<P> {
             now: Nanos::ZERO,
             up: link(Direction::Up, up).with_log(LOG_PACKETS_DEFAULT),
             down: link(Direction::Down, down).with_log(LOG_PACKETS_DEFAULT),
+            timeline: Timeline::default(),
+            rebinds: VecDeque::new(),
         }
+    }
+
+    /// The network of a scenario. `seed` is for a scenario that says none.
+    pub fn of_scenario(scenario: &Scenario, seed: Seed) -> Self {
+        let seed = scenario.seed.unwrap_or(seed);
+        let (up, down) = (scenario.up.clone(), scenario.down.clone());
+        Self::new(seed, up, down).with_timeline(scenario.timeline.clone())
+    }
+
+    /// The same network, changing as `timeline` says when [`advance`](Self::advance) comes to it.
+    #[must_use]
+    pub fn with_timeline(mut self, timeline: Timeline) -> Self {
+        self.timeline = timeline;
+        self
+    }
+
+    /// The next rebinding that the timeline has come to: from when on the server sees this flow,
+    /// or every one, come from another port. The endpoints are the caller's, so the caller does it.
+    pub fn poll_rebind(&mut self) -> Option<(Nanos, Option<FlowOrdinal>)> {
+        self.rebinds.pop_front()
     }
 
     /// The same network with logs of at most `packets_max` packets a direction; 0 for none.
@@ -136,14 +164,34 @@ impl<P: Clone> Simulator<P> {
     /// including `until`, moves the time to `until`. At the same instant `up` arrives first.
     pub fn advance(&mut self, until: Nanos) -> Option<Arrival<P>> {
         // At a deadline a wire may become free without anything arriving.
-        while let Some(time) = self.next_deadline().filter(|&time| time <= until) {
-            self.now = self.now.max(time);
-            if let Some(arrival) = self.poll() {
-                return Some(arrival);
+        loop {
+            let arrives = self.next_deadline().filter(|&time| time <= until);
+            let changes = self.timeline.next_deadline().filter(|&time| time <= until);
+            match (arrives, changes) {
+                (arrives, Some(at)) if arrives.is_none_or(|time| at <= time) => self.change(at),
+                (Some(time), _) => {
+                    self.now = self.now.max(time);
+                    if let Some(arrival) = self.poll() {
+                        return Some(arrival);
+                    }
+                }
+                (None, _) => break,
             }
         }
         self.now = self.now.max(until);
         None
+    }
+
+    /// Does what the timeline says next, at `at`.
+    fn change(&mut self, at: Nanos) {
+        self.now = self.now.max(at);
+        match self.timeline.poll(at) {
+            Some(Change::Configure(direction, config)) => {
+                self.link_mut(direction).set_config(*config);
+            }
+            Some(Change::Rebind(flow)) => self.rebinds.push_back((at, flow)),
+            None => {}
+        }
     }
 
     /// The next packet that arrives now, without moving the time.

@@ -62,6 +62,14 @@ impl Delay {
         Self { trace: Some(trace), ..Self::default() }
     }
 
+    /// The same, varied by `jitter`.
+    ///
+    /// # Errors
+    /// [`UnitError::JitterAboveDelay`] when it is uniform and more than the time.
+    pub fn with_jitter(self, jitter: Nanos) -> Result<Self, UnitError> {
+        Self { jitter, ..self }.checked()
+    }
+
     /// The same times, with jitter of another shape.
     ///
     /// # Errors
@@ -111,6 +119,11 @@ impl Delay {
         self.jitter
     }
 
+    /// Whether the jitter is other than uniform.
+    pub(crate) fn has_shape(&self) -> bool {
+        self.distribution != Distribution::Uniform
+    }
+
     /// Whether packets leave at their own times, even before earlier ones of their flow.
     #[inline]
     pub const fn is_unordered(&self) -> bool {
@@ -120,6 +133,20 @@ impl Delay {
     /// Whether one packet's delay depends on that of the packet before.
     pub(crate) const fn has_memory(&self) -> bool {
         self.correlation.rho != 0
+    }
+
+    fn fmt_times(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.time)?;
+        if self.jitter > Nanos::ZERO {
+            write!(f, " {}", self.jitter)?;
+            if self.has_memory() {
+                write!(f, " {}", Probability::from_threshold(self.correlation.rho as u64))?;
+            }
+        }
+        if self.distribution != Distribution::Uniform {
+            write!(f, " distribution {}", self.distribution)?;
+        }
+        Ok(())
     }
 
     /// The delays of the packet of these `draws` and of its copy, if it gets one.
@@ -216,18 +243,9 @@ impl FromStr for Delay {
 /// A user's table or trace has no words: it is shown, but not read back.
 impl fmt::Display for Delay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(trace) = &self.trace {
-            return write!(f, "trace of {} packets", trace.delays.len());
-        }
-        self.time.fmt(f)?;
-        if self.jitter > Nanos::ZERO {
-            write!(f, " {}", self.jitter)?;
-            if self.has_memory() {
-                write!(f, " {}", Probability::from_threshold(self.correlation.rho as u64))?;
-            }
-        }
-        if self.distribution != Distribution::Uniform {
-            write!(f, " distribution {}", self.distribution)?;
+        match &self.trace {
+            Some(trace) => write!(f, "trace of {} packets", trace.delays.len())?,
+            None => self.fmt_times(f)?,
         }
         f.write_str(if self.is_unordered { " unordered" } else { "" })
     }
