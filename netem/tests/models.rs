@@ -339,6 +339,14 @@ fn a_mahimahi_trace_is_followed() {
     link.input(at(16), numbered(0, 4, 1505));
     link.input(at(16), numbered(0, 5, 1503));
     assert_eq!(drain(&mut link, at(1000)), [(at(24), 4), (at(24), 5)]);
+    let rate = Rate::traced("0\n4\n".parse().unwrap());
+    let mut link = self::link(LinkConfig { rate: Some(rate), ..clean() });
+    for number in 0..4 {
+        link.input(Nanos::ZERO, numbered(0, number, 1504));
+    }
+    // The end of a round, 4 ms, is the beginning of the next.
+    let times: Vec<Nanos> = drain(&mut link, Nanos::MAX).into_iter().map(|out| out.0).collect();
+    assert_eq!(times, [at(0), at(4), at(4), at(8)]);
     for text in ["", "0\n0\n", "5\n4\n", "x"] {
         assert!(text.parse::<RateTrace>().is_err(), "{text:?}");
     }

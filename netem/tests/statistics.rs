@@ -111,6 +111,22 @@ fn correlated_loss_has_its_marginal_and_its_autocorrelation() {
     }
 }
 
+/// Why the correlation is not tc-netem's: mixing each uniform number with the one before draws
+/// them all towards one half, and the lower tail, where the losses are, is gone.
+#[test]
+fn the_formula_of_tc_netem_loses_next_to_nothing() {
+    let (p, rho) = (0.01, 0.25);
+    let mut before = 0.5;
+    let lost = (0..1_000_000u32).filter(|&number| {
+        let draw = netem::random::philox4x32([number, 0, 0, 0], [7, 0])[0];
+        before = f64::from(draw) / f64::from(u32::MAX) * (1.0 - rho) + before * rho;
+        before < p
+    });
+    let lost = lost.count();
+    assert!(lost < 100, "{lost} of a million, where 10,000 were asked for");
+    assert!((share(&fates("1% 25%", 7, 1_000_000)) - p).abs() < 0.04 * p);
+}
+
 fn mean_burst(fates: &[bool]) -> f64 {
     let runs = fates.split(|lost| !lost).filter(|run| !run.is_empty()).count();
     fates.iter().filter(|&&lost| lost).count() as f64 / runs as f64

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! rule -> blackhole -> loss -> ecn -> corrupt -> truncate -> mtu -> duplicate
-//!      -> rate + queue -> queue limit -> delay (+ jitter) -> reorder
+//!      -> limit -> rate + queue -> delay (+ jitter) -> reorder
 //! ```
 //!
 //! Why so: a rule is what somebody asked for by name, so it comes first; a network that is down

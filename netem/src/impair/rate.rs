@@ -51,8 +51,8 @@ pub(crate) struct Wire {
     pub(crate) free: Nanos,
     /// What the last packet took beyond whole nanoseconds, in 1/rate of a nanosecond.
     carry: u64,
-    /// Which chance of a trace is being used, and how many bytes it has left.
-    chance: u64,
+    /// Which chance of a trace was used last, and how many bytes it has left.
+    chance: Option<u64>,
     left: u32,
 }
 
@@ -134,9 +134,10 @@ impl Rate {
                 let beyond = bytes.saturating_sub(left.into());
                 let more = beyond.div_ceil(CHANCE_BYTES.into());
                 let last = more * u64::from(CHANCE_BYTES);
-                wire.chance = chance.saturating_add(more);
+                let chance = chance.saturating_add(more);
+                wire.chance = Some(chance);
                 wire.left = (u64::from(left) + last - bytes) as u32;
-                wire.free = trace.time(wire.chance);
+                wire.free = trace.time(chance);
             }
         }
         wire.free
@@ -207,12 +208,13 @@ impl RateTrace {
 
     /// The first chance at or after `ready` that the wire can use, and its bytes.
     fn usable(&self, wire: &Wire, ready: Nanos) -> (u64, u32) {
-        if wire.left > 0 && self.time(wire.chance) >= ready {
-            return (wire.chance, wire.left);
-        }
-        // Chance 0 is used up only once something has left.
-        let is_fresh = wire.free == Nanos::ZERO && wire.chance == 0 && wire.left == 0;
-        let next = if is_fresh { 0 } else { wire.chance.saturating_add(1) };
+        let next = match wire.chance {
+            Some(chance) if wire.left > 0 && self.time(chance) >= ready => {
+                return (chance, wire.left);
+            }
+            Some(chance) => chance.saturating_add(1),
+            None => 0,
+        };
         let ready_ms = ready.as_nanos().div_ceil(1_000_000);
         let (rounds, into) = (ready_ms / self.period_ms, ready_ms % self.period_ms);
         let place = self.millis.partition_point(|&millis| millis < into) as u64;
