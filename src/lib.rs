@@ -9,6 +9,7 @@
 
 pub mod arq;
 pub mod dns;
+pub mod fec;
 pub mod flow;
 pub mod io;
 pub mod wire;

@@ -1,0 +1,87 @@
+//! The field GF(2^8) with the polynomial x^8 + x^4 + x^3 + x^2 + 1 (0x11d), generator 2.
+//!
+//! Addition is XOR. Tables are computed at compile time; whole chunks are the business of
+//! `kernel`.
+
+/// The polynomial, without its highest bit.
+const POLYNOMIAL: u8 = 0x1d;
+
+/// The powers of 2: `EXP[i] = 2^i`, twice over, so that a sum of two logarithms is an index.
+const EXP: [u8; 512] = powers();
+
+/// `LOG[EXP[i]] = i`; the logarithm of 0 does not exist and its place is never read.
+const LOG: [u8; 256] = logarithms();
+
+/// The product of `a` and `b`.
+///
+/// ```
+/// use udpcore::fec::gf256::{inverse, multiply};
+/// assert_eq!(multiply(2, 0x80), 0x1d);
+/// assert_eq!(multiply(77, inverse(77)), 1);
+/// ```
+pub const fn multiply(a: u8, b: u8) -> u8 {
+    if a == 0 || b == 0 {
+        return 0;
+    }
+    EXP[LOG[a as usize] as usize + LOG[b as usize] as usize]
+}
+
+/// The number whose product with `a` is 1.
+///
+/// # Panics
+/// Zero has none: asking for it is a bug in the caller.
+pub const fn inverse(a: u8) -> u8 {
+    assert!(a != 0, "zero has no inverse");
+    EXP[255 - LOG[a as usize] as usize]
+}
+
+const fn times_two(a: u8) -> u8 {
+    (a << 1) ^ if a & 0x80 == 0 { 0 } else { POLYNOMIAL }
+}
+
+const fn powers() -> [u8; 512] {
+    let mut table = [0; 512];
+    let (mut i, mut power) = (0, 1);
+    while i < 512 {
+        table[i] = power;
+        power = times_two(power);
+        i += 1;
+    }
+    table
+}
+
+const fn logarithms() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut i = 0;
+    while i < 255 {
+        table[EXP[i] as usize] = i as u8;
+        i += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Multiplication by the book: shift and add.
+    fn by_the_book(a: u8, b: u8) -> u8 {
+        (0..8)
+            .filter(|bit| b >> bit & 1 == 1)
+            .fold(0, |sum, bit| sum ^ (0..bit).fold(a, |power, _| times_two(power)))
+    }
+
+    #[test]
+    fn every_product_is_right() {
+        for a in 0..=255 {
+            for b in 0..=255 {
+                assert_eq!(multiply(a, b), by_the_book(a, b), "{a} * {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_inverse_is_right() {
+        assert!((1..=255).all(|a| multiply(a, inverse(a)) == 1));
+    }
+}
