@@ -1,0 +1,310 @@
+//! Chunks of unequal length: a repair chunk carries four bytes more, which protect the lengths.
+//!
+//! A source chunk counts as padded with zeros to the longest one; a repair chunk is the code's
+//! repair of the padded chunks, followed by its repair of their lengths as 32-bit big-endian
+//! numbers. So a lost chunk comes back with its own length, and nothing needs to be sent beside.
+
+use crate::fec::gf256::multiply;
+use crate::fec::reed_solomon::{CodeError, ReedSolomon, SMALL_CHUNKS_MAX, coefficient};
+
+/// Bytes a repair chunk is longer than the longest source chunk.
+pub const LENGTH_BYTES: usize = 4;
+
+/// A code over chunks of any lengths.
+///
+/// ```
+/// use udpcore::fec::block::BlockCode;
+/// let code = BlockCode::new(3, 1).unwrap();
+/// let repairs = code.encode(&[b"one", b"", b"fourteen bytes"]).unwrap();
+/// let chunks = code.decode(&[(0, b"one"), (1, b""), (3, &repairs[0])]).unwrap();
+/// assert_eq!(chunks[2], b"fourteen bytes");
+/// ```
+#[derive(Debug, Clone)]
+pub struct BlockCode {
+    code: ReedSolomon,
+    /// For equal lengths: the sum of each row's coefficients.
+    row_sums: Vec<u8>,
+}
+
+impl BlockCode {
+    /// The code of `k` source and `m` repair chunks.
+    ///
+    /// # Errors
+    /// [`CodeError::NoSuchCode`].
+    pub fn new(k: usize, m: usize) -> Result<Self, CodeError> {
+        let code = ReedSolomon::new(k, m)?;
+        let small = k + m <= SMALL_CHUNKS_MAX;
+        let sum = |row| (0..k).fold(0, |sum, column| sum ^ coefficient(row, column));
+        let row_sums = if small { (0..m).map(sum).collect() } else { Vec::new() };
+        Ok(Self { code, row_sums })
+    }
+
+    /// Source chunks.
+    pub fn k(&self) -> usize {
+        self.code.k()
+    }
+
+    /// Repair chunks.
+    pub fn m(&self) -> usize {
+        self.code.m()
+    }
+
+    /// The length of the repair chunks of `sources`.
+    pub fn repair_len(&self, sources: &[&[u8]]) -> usize {
+        let longest = sources.iter().map(|source| source.len()).max().unwrap_or(0);
+        longest.next_multiple_of(self.code.granularity()) + LENGTH_BYTES
+    }
+
+    /// The repair chunks of `sources`.
+    ///
+    /// # Errors
+    /// [`CodeError::WrongCount`]; [`CodeError::WrongLength`] for a chunk of 4 GiB.
+    pub fn encode(&self, sources: &[&[u8]]) -> Result<Vec<Vec<u8>>, CodeError> {
+        let mut repairs = vec![vec![0; self.repair_len(sources)]; self.m()];
+        let mut views: Vec<&mut [u8]> = repairs.iter_mut().map(Vec::as_mut_slice).collect();
+        self.encode_into(sources, &mut views)?;
+        Ok(repairs)
+    }
+
+    /// As [`Self::encode`], into buffers of [`Self::repair_len`] bytes, one per repair chunk.
+    ///
+    /// # Errors
+    /// As [`Self::encode`].
+    pub fn encode_into(
+        &self,
+        sources: &[&[u8]],
+        repairs: &mut [&mut [u8]],
+    ) -> Result<(), CodeError> {
+        let len = self.repair_len(sources) - LENGTH_BYTES;
+        let equal = sources.iter().all(|source| source.len() == len);
+        let lengths = sources.iter().enumerate().map(|(i, source)| length_symbol(i, source));
+        let lengths = lengths.collect::<Result<Vec<_>, _>>()?;
+        let (mut data, mut tails): (Vec<&mut [u8]>, Vec<&mut [u8]>) =
+            repairs.iter_mut().map(|repair| repair.split_at_mut(len)).unzip();
+        if equal && !self.row_sums.is_empty() {
+            self.code.encode_into(sources, &mut data)?;
+            tails.iter_mut().zip(&self.row_sums).for_each(|(tail, &sum)| {
+                tail.copy_from_slice(&equal_length_repair(lengths[0], sum));
+            });
+            return Ok(());
+        }
+        let padded = Padded::new(sources, len);
+        self.code.encode_into(&padded.views(sources), &mut data)?;
+        self.code.encode_into(&lengths.iter().map(|l| &l[..]).collect::<Vec<_>>(), &mut tails)
+    }
+
+    /// All source chunks, from any `k` chunks with their numbers (repair chunks count from `k`).
+    /// Of more than `k`, source chunks are preferred.
+    ///
+    /// # Errors
+    /// [`CodeError`] when there are too few, or they cannot belong together.
+    pub fn decode(&self, chunks: &[(usize, &[u8])]) -> Result<Vec<Vec<u8>>, CodeError> {
+        let mut whole = vec![Vec::new(); self.k()];
+        for (index, chunk) in self.recover(chunks)? {
+            whole[index] = chunk;
+        }
+        for &(index, chunk) in chunks.iter().filter(|(index, _)| *index < self.k()) {
+            whole[index] = chunk.to_vec();
+        }
+        Ok(whole)
+    }
+
+    /// As [`Self::decode`], but only the source chunks that are not among `chunks`, with their
+    /// numbers.
+    ///
+    /// # Errors
+    /// As [`Self::decode`].
+    pub fn recover(&self, chunks: &[(usize, &[u8])]) -> Result<Vec<(usize, Vec<u8>)>, CodeError> {
+        let (k, total) = (self.k(), self.k() + self.m());
+        let mut sources: Vec<Option<&[u8]>> = vec![None; k];
+        let mut repairs: Vec<(usize, &[u8])> = Vec::new();
+        for &(index, chunk) in chunks {
+            match index {
+                _ if index >= total => return Err(CodeError::WrongIndex { index, total }),
+                _ if index < k => sources[index] = Some(chunk),
+                _ => repairs.push((index - k, chunk)),
+            }
+        }
+        repairs.sort_unstable_by_key(|&(row, _)| row);
+        repairs.dedup_by_key(|&mut (row, _)| row);
+        let lost: Vec<usize> = (0..k).filter(|&index| sources[index].is_none()).collect();
+        if repairs.len() < lost.len() {
+            return Err(CodeError::TooFew { given: k - lost.len() + repairs.len(), k });
+        }
+        repairs.truncate(lost.len());
+        Ok(lost.into_iter().zip(self.repair(&sources, &repairs)?).collect())
+    }
+
+    /// The lost chunks, cut to their lengths.
+    fn repair(
+        &self,
+        sources: &[Option<&[u8]>],
+        repairs: &[(usize, &[u8])],
+    ) -> Result<Vec<Vec<u8>>, CodeError> {
+        let Some(&(first, chunk)) = repairs.first() else { return Ok(Vec::new()) };
+        let wrong = |index, len| CodeError::WrongLength { index, len };
+        let len = chunk.len().checked_sub(LENGTH_BYTES);
+        let len = len.ok_or(wrong(self.k() + first, chunk.len()))?;
+        for &(row, chunk) in repairs {
+            if chunk.len() != len + LENGTH_BYTES {
+                return Err(wrong(self.k() + row, chunk.len()));
+            }
+        }
+        let there: Vec<(usize, &[u8])> =
+            sources.iter().enumerate().filter_map(|(i, source)| Some((i, (*source)?))).collect();
+        if let Some(&(index, source)) = there.iter().find(|(_, source)| source.len() > len) {
+            return Err(wrong(index, source.len()));
+        }
+        let (data, tails): (Vec<_>, Vec<_>) = repairs
+            .iter()
+            .map(|&(row, chunk)| (row, chunk.split_at(len)))
+            .map(|(row, (data, tail))| ((row, data), (row, tail)))
+            .unzip();
+        let known: Vec<&[u8]> = there.iter().map(|&(_, source)| source).collect();
+        let padded = Padded::new(&known, len);
+        let mut padded = padded.views(&known).into_iter();
+        let views: Vec<Option<&[u8]>> =
+            sources.iter().map(|source| source.and_then(|_| padded.next())).collect();
+        let found = self.code.reconstruct(&views, &data)?;
+        let lengths = self.lengths(sources, &tails, len)?;
+        found
+            .into_iter()
+            .zip(lengths)
+            .map(|((index, mut chunk), length)| {
+                if length > chunk.len() {
+                    return Err(wrong(index, length));
+                }
+                chunk.truncate(length);
+                Ok(chunk)
+            })
+            .collect()
+    }
+
+    /// The lengths of the lost chunks.
+    fn lengths(
+        &self,
+        sources: &[Option<&[u8]>],
+        tails: &[(usize, &[u8])],
+        len: usize,
+    ) -> Result<Vec<usize>, CodeError> {
+        let symbols: Vec<Option<[u8; 4]>> = sources
+            .iter()
+            .enumerate()
+            .map(|(i, source)| source.map(|source| length_symbol(i, source)).transpose())
+            .collect::<Result<_, _>>()?;
+        let all = (len as u32).to_be_bytes();
+        let equal = symbols.iter().flatten().all(|symbol| *symbol == all)
+            && tails.iter().all(|&(row, tail)| {
+                self.row_sums.get(row).is_some_and(|&sum| equal_length_repair(all, sum) == tail)
+            });
+        if equal {
+            // The code is linear and the solution unique: the lost ones are as long as the rest.
+            return Ok(vec![len; tails.len()]);
+        }
+        let views: Vec<Option<&[u8]>> =
+            symbols.iter().map(|symbol| symbol.as_ref().map(|symbol| &symbol[..])).collect();
+        let found = self.code.reconstruct(&views, tails)?;
+        let number = |(_, bytes): (usize, Vec<u8>)| {
+            bytes.iter().fold(0, |number, &byte| number << 8 | usize::from(byte))
+        };
+        Ok(found.into_iter().map(number).collect())
+    }
+}
+
+/// Copies of those chunks that are shorter than the rest, padded.
+struct Padded {
+    len: usize,
+    copies: Vec<Vec<u8>>,
+}
+
+impl Padded {
+    fn new(chunks: &[&[u8]], len: usize) -> Self {
+        let short = chunks.iter().filter(|chunk| chunk.len() != len);
+        let copies = short
+            .map(|chunk| {
+                let mut copy = chunk.to_vec();
+                copy.resize(len, 0);
+                copy
+            })
+            .collect();
+        Self { len, copies }
+    }
+
+    fn views<'a>(&'a self, chunks: &[&'a [u8]]) -> Vec<&'a [u8]> {
+        let mut copies = self.copies.iter();
+        let whole = |chunk: &&'a [u8]| {
+            if chunk.len() == self.len {
+                return *chunk;
+            }
+            copies.next().map_or(*chunk, Vec::as_slice)
+        };
+        chunks.iter().map(whole).collect()
+    }
+}
+
+fn length_symbol(index: usize, chunk: &[u8]) -> Result<[u8; LENGTH_BYTES], CodeError> {
+    let len = u32::try_from(chunk.len());
+    Ok(len.map_err(|_| CodeError::WrongLength { index, len: chunk.len() })?.to_be_bytes())
+}
+
+/// The repair of lengths that are all the same: the length times the sum of the coefficients.
+fn equal_length_repair(length: [u8; LENGTH_BYTES], sum: u8) -> [u8; LENGTH_BYTES] {
+    length.map(|byte| multiply(byte, sum))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn equal_lengths_take_the_short_way_to_the_same_bytes() {
+        let code = BlockCode::new(4, 3).unwrap();
+        let sources = [&[1_u8; 100][..], &[2; 100], &[3; 100], &[4; 100]];
+        let repairs = code.encode(&sources).unwrap();
+        let lengths = [100_u32.to_be_bytes(); 4];
+        let lengths: Vec<&[u8]> = lengths.iter().map(|l| &l[..]).collect();
+        let by_the_code = code.code.encode(&lengths).unwrap();
+        for (repair, tail) in repairs.iter().zip(by_the_code) {
+            assert_eq!(repair[100..], tail);
+        }
+    }
+
+    #[test]
+    fn chunks_that_cannot_belong_together_are_refused() {
+        let code = BlockCode::new(2, 1).unwrap();
+        let long = code.decode(&[(0, b"longer than the repair"), (2, b"repair")]).unwrap_err();
+        assert_eq!(long, CodeError::WrongLength { index: 0, len: 22 });
+        let short = code.decode(&[(0, b""), (2, b"abc")]).unwrap_err();
+        assert_eq!(short, CodeError::WrongLength { index: 2, len: 3 });
+        assert!(code.decode(&[(0, b"a"), (2, b"\xff\xff\xff\xff\xff")]).is_err());
+        assert_eq!(code.decode(&[(0, b"a")]), Err(CodeError::TooFew { given: 1, k: 2 }));
+        assert_eq!(code.decode(&[(3, b"a")]), Err(CodeError::WrongIndex { index: 3, total: 3 }));
+        // The same chunk twice is one chunk.
+        assert!(code.decode(&[(2, b"abcdef"), (2, b"abcdef")]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_chunk_comes_back_with_its_own_length(
+            sources in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..30),
+            m in 1_usize..12,
+            large: bool,
+            seed: usize,
+        ) {
+            let k = sources.len();
+            // The large field from 256 chunks on.
+            let m = if large { m + 256 } else { m };
+            let code = BlockCode::new(k, m).unwrap();
+            let views: Vec<&[u8]> = sources.iter().map(Vec::as_slice).collect();
+            let repairs = code.encode(&views).unwrap();
+            let all: Vec<(usize, &[u8])> =
+                views.into_iter().chain(repairs.iter().map(Vec::as_slice)).enumerate().collect();
+            // k of them, from anywhere, in any order.
+            let chosen: Vec<_> = (0..k).map(|i| all[(seed % all.len() + i * 7) % all.len()]).collect();
+            let distinct: std::collections::BTreeSet<_> = chosen.iter().map(|c| c.0).collect();
+            prop_assume!(distinct.len() == k);
+            prop_assert_eq!(code.decode(&chosen).unwrap(), sources);
+        }
+    }
+}
