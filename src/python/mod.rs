@@ -3,11 +3,13 @@
 //! Rules of this floor: no protocol logic, no `if` about a wire format; one file per Python
 //! class family; this module is the table of contents of `udpcore._core`.
 
+mod bytes_like;
 mod dns;
 mod dns_ask;
 mod dns_batch;
 mod dns_record;
 mod dns_value;
+mod fec;
 mod netem;
 mod peer_address;
 mod reliable;
@@ -34,6 +36,9 @@ mod _core {
 
     #[pymodule_export]
     use super::dns_record::{PyQuestion, PyRecord};
+
+    #[pymodule_export]
+    use super::fec::{FecCode, FecReceiver, fec_datagrams};
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};

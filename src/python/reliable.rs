@@ -15,6 +15,7 @@ use crate::arq::send_policy::SendPolicy;
 use crate::arq::sequence::{Arrival, SequenceDetector as Detector, SequenceStats};
 use crate::flow::time::Micros;
 use crate::io::ack_endpoint::{AckEndpoint as Endpoint, AckError, PendingInfo};
+use crate::python::bytes_like::bytes_of;
 use crate::python::peer_address::{os_error, resolve, to_python};
 use crate::python::wait::{parse_timeout, wait_for};
 use crate::wire::sequence::SequencedText;
@@ -52,7 +53,7 @@ impl AckEndpoint {
     ) -> PyResult<u32> {
         let py = data.py();
         let policy = parse_policy(max_retries, timeout)?;
-        let data = payload(data)?;
+        let data = bytes_of(data)?;
         let data = data.as_bytes();
         let to = resolve(dest_addr, self.0.local_addr().is_ipv6())?;
         loop {
@@ -265,15 +266,6 @@ fn parse_policy(
         return Err(PyTypeError::new_err("timeout must be a number of seconds, not None"));
     };
     SendPolicy::new(retries, timeout).map_err(|error| PyValueError::new_err(error.to_string()))
-}
-
-/// The bytes of anything bytes-like; what is not `bytes` is copied.
-fn payload<'py>(data: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyBytes>> {
-    if let Ok(bytes) = data.cast::<PyBytes>() {
-        return Ok(bytes.clone());
-    }
-    let view = data.py().import("builtins")?.call_method1("memoryview", (data,))?;
-    Ok(view.call_method0("tobytes")?.cast_into::<PyBytes>()?)
 }
 
 fn message(py: Python<'_>, received: Received) -> PyResult<Message<'_>> {

@@ -30,6 +30,12 @@ pub enum WireFault {
     /// Bytes follow where the format has none.
     #[error("{0} bytes too many")]
     TrailingBytes(usize),
+    /// A version this library does not speak.
+    #[error("unknown version {0}")]
+    UnknownVersion(u8),
+    /// A field whose value the format forbids.
+    #[error("impossible value {0}")]
+    ImpossibleValue(u32),
     /// Text that is not UTF-8.
     #[error("text is not UTF-8")]
     NotUtf8,

@@ -1,6 +1,8 @@
 //! Floor 1: bytes <-> values. One format is one file; no clock, no state, no panic on any input.
 
 pub mod ack;
+pub mod crc32;
 pub mod error;
+pub mod fec;
 pub mod sequence;
 pub mod serial;

@@ -1,0 +1,164 @@
+//! `udpcore.fec`'s Rust half: the block code, and transfers with repair datagrams.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyTuple};
+
+use crate::fec::block::BlockCode;
+use crate::fec::kernel::Kernel;
+use crate::fec::reed_solomon::CodeError;
+use crate::fec::transfer::TransferReceiver;
+use crate::fec::transfer_send::datagrams;
+use crate::python::bytes_like::bytes_of;
+use crate::python::peer_address::{resolve, to_python};
+
+/// Work, in bytes of chunks, above which the GIL is released.
+const LONG_WORK_BYTES: usize = 256 << 10;
+
+/// A block code; both `Encoder` and `Decoder` of Python.
+#[pyclass(frozen, module = "udpcore._core")]
+pub(crate) struct FecCode(BlockCode);
+
+#[pymethods]
+impl FecCode {
+    #[new]
+    fn new(k: usize, m: usize) -> PyResult<Self> {
+        BlockCode::new(k, m).map(Self).map_err(code_error)
+    }
+
+    fn encode<'py>(
+        &self,
+        py: Python<'py>,
+        chunks: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let chunks: Vec<Bound<'py, PyBytes>> =
+            chunks.try_iter()?.map(|chunk| bytes_of(&chunk?)).collect::<PyResult<_>>()?;
+        let views: Vec<&[u8]> = chunks.iter().map(|chunk| chunk.as_bytes()).collect();
+        let len = self.0.repair_len(&views);
+        let mut buffer = vec![0; len * self.0.m()];
+        let mut repairs: Vec<&mut [u8]> = buffer.chunks_exact_mut(len).collect();
+        let work = || self.0.encode_into(&views, &mut repairs);
+        heavy(py, len * views.len(), work).map_err(code_error)?;
+        PyList::new(py, buffer.chunks_exact(len).map(|repair| PyBytes::new(py, repair)))
+    }
+
+    fn decode<'py>(
+        &self,
+        py: Python<'py>,
+        chunks: BTreeMap<usize, Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let chunks: Vec<(usize, Bound<'py, PyBytes>)> = chunks
+            .into_iter()
+            .map(|(index, chunk)| Ok((index, bytes_of(&chunk)?)))
+            .collect::<PyResult<_>>()?;
+        let views: Vec<(usize, &[u8])> =
+            chunks.iter().map(|(index, chunk)| (*index, chunk.as_bytes())).collect();
+        let size = views.iter().map(|(_, chunk)| chunk.len()).sum();
+        let found = heavy(py, size, || self.0.recover(&views)).map_err(code_error)?;
+        let mut found = found.into_iter().peekable();
+        let mut there = chunks.iter().peekable();
+        let whole = (0..self.0.k()).filter_map(|index| {
+            if let Some((_, chunk)) = there.next_if(|(i, _)| *i == index) {
+                return Some(chunk.clone());
+            }
+            Some(PyBytes::new(py, &found.next_if(|(i, _)| *i == index)?.1))
+        });
+        PyList::new(py, whole.collect::<Vec<_>>())
+    }
+
+    fn kernel(&self) -> &'static str {
+        Kernel::best().name()
+    }
+}
+
+/// Runs `work`, without the GIL if it takes long.
+fn heavy<T: Send>(py: Python<'_>, size: usize, work: impl FnOnce() -> T + Send) -> T {
+    if size < LONG_WORK_BYTES { work() } else { py.detach(work) }
+}
+
+fn code_error(error: CodeError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
+
+/// The datagrams that carry `data`: source chunks first, then `max(1, ceil(k * redundancy))`
+/// repair chunks.
+#[pyfunction]
+pub(crate) fn fec_datagrams<'py>(
+    py: Python<'py>,
+    data: &Bound<'py, PyAny>,
+    redundancy: f64,
+    chunk_size: usize,
+) -> PyResult<Bound<'py, PyList>> {
+    if !(0.0..=100.0).contains(&redundancy) {
+        return Err(PyValueError::new_err(format!(
+            "redundancy must be a fraction from 0 to 100, not {redundancy}"
+        )));
+    }
+    let data = bytes_of(data)?;
+    let bytes = data.as_bytes();
+    // A product like 10 * 0.3 = 3.0000000000000004 must not cost a chunk more.
+    let repairs = |k: usize| ((k as f64 * redundancy - 1e-9).ceil() as usize).max(1);
+    let made = heavy(py, bytes.len(), || datagrams(bytes, chunk_size, repairs));
+    let made = made.map_err(|error| PyValueError::new_err(error.to_string()))?;
+    PyList::new(py, made.iter().map(|datagram| PyBytes::new(py, datagram)))
+}
+
+/// The receiver of such datagrams.
+#[pyclass(frozen, module = "udpcore._core")]
+pub(crate) struct FecReceiver {
+    machine: Mutex<TransferReceiver>,
+    start: Instant,
+}
+
+#[pymethods]
+impl FecReceiver {
+    #[new]
+    fn new() -> Self {
+        Self { machine: Mutex::default(), start: Instant::now() }
+    }
+
+    /// The data, if this datagram completes a transfer.
+    fn handle<'py>(
+        &self,
+        py: Python<'py>,
+        datagram: &[u8],
+        address: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let from = resolve(address, true)?;
+        let done = self.machine().handle_datagram(self.start.elapsed(), from, datagram);
+        // What does not follow the format is counted.
+        Ok(done.ok().flatten().map(|data| PyBytes::new(py, &data)))
+    }
+
+    /// The data of a plain sender that has gone quiet, and its address.
+    fn handle_timeout<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(Bound<'py, PyBytes>, Bound<'py, PyTuple>)>> {
+        let done = self.machine().handle_timeout(self.start.elapsed());
+        done.map(|(from, data)| Ok((PyBytes::new(py, &data), to_python(py, from)?))).transpose()
+    }
+
+    /// In how many seconds to call `handle_timeout`.
+    fn next_timeout(&self) -> Option<f64> {
+        let due = self.machine().poll_timeout()?;
+        Some(due.saturating_sub(self.start.elapsed()).as_secs_f64())
+    }
+
+    /// (datagrams, completed, repaired, abandoned, corrupt, duplicates, malformed).
+    fn stats(&self) -> (u64, u64, u64, u64, u64, u64, u64) {
+        let s = self.machine().stats();
+        let ends = (s.completed, s.repaired, s.abandoned, s.corrupt);
+        (s.datagrams, ends.0, ends.1, ends.2, ends.3, s.duplicates, s.malformed)
+    }
+}
+
+impl FecReceiver {
+    fn machine(&self) -> MutexGuard<'_, TransferReceiver> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
