@@ -301,7 +301,8 @@ mod tests {
             let all: Vec<(usize, &[u8])> =
                 views.into_iter().chain(repairs.iter().map(Vec::as_slice)).enumerate().collect();
             // k of them, from anywhere, in any order.
-            let chosen: Vec<_> = (0..k).map(|i| all[(seed % all.len() + i * 7) % all.len()]).collect();
+            let start = seed % all.len();
+            let chosen: Vec<_> = (0..k).map(|i| all[(start + i * 7) % all.len()]).collect();
             let distinct: std::collections::BTreeSet<_> = chosen.iter().map(|c| c.0).collect();
             prop_assume!(distinct.len() == k);
             prop_assert_eq!(code.decode(&chosen).unwrap(), sources);
