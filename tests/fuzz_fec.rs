@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use support::fuzz::corpus_and_mutations;
 use udpcore::fec::block::BlockCode;
+use udpcore::fec::sliding_decoder::SlidingDecoder;
 use udpcore::fec::transfer::TransferReceiver;
 use udpcore::wire::fec::FecDatagram;
+use udpcore::wire::rlc::RlcRepair;
+use udpcore::wire::serial::Serial;
 
 #[test]
 fn fec_datagrams() {
@@ -45,5 +48,24 @@ fn a_block_code_survives_any_repair_chunk() {
                 assert!(whole.iter().all(|part| part.len() <= chunk.len()));
             }
         }
+    });
+}
+
+#[test]
+fn sliding_window_repairs() {
+    let mut decoder = SlidingDecoder::new(24).unwrap();
+    let mut count = 0_u32;
+    corpus_and_mutations("rlc", |datagram| {
+        match RlcRepair::parse(datagram) {
+            Ok(parsed) => assert_eq!(parsed.compose(), datagram),
+            Err(error) => assert!(error.offset <= datagram.len()),
+        }
+        count += 1;
+        if count.is_multiple_of(5) {
+            decoder.handle_source(Serial::new(count / 500), datagram).unwrap();
+        }
+        let _ = decoder.handle_repair(datagram);
+        let (known, rows) = decoder.remembered();
+        assert!(known <= 24 && rows <= 24, "{known} known, {rows} rows");
     });
 }

@@ -2,6 +2,8 @@
 
 * :class:`Encoder` and :class:`Decoder`: a Reed-Solomon code over chunks. Any ``k`` of ``k + m``
   chunks give back the ``k`` source chunks, whatever their lengths.
+* :class:`SlidingEncoder` and :class:`SlidingDecoder`: repair across a stream of messages, without
+  waiting for a block to fill (RFC 8681).
 * :func:`send_with_fec` and :func:`receive_with_fec`: one piece of data as datagrams.
 
 The datagrams are ``[index u16][k u16][chunk]``, big-endian. Below ``k`` the chunk is a piece of
@@ -28,6 +30,8 @@ __all__ = [
     "Encoder",
     "FECReceiver",
     "FECStats",
+    "SlidingDecoder",
+    "SlidingEncoder",
     "receive_with_fec",
     "send_with_fec",
 ]
@@ -91,6 +95,62 @@ class Decoder:
         Chunks with altered bytes cannot be noticed here: use a checksum above it.
         """
         return self._code.decode(dict(chunks))
+
+
+class SlidingEncoder:
+    """Make repair datagrams for a stream of messages, at any time, for the last `window` of them.
+
+    The code is that of RFC 8681 over GF(2^8). `window` is 1-4,095; `density` 0-15: at 15 a repair
+    datagram covers every message in the window, below it each with the probability
+    ``(density + 1) / 16``, which is quicker and repairs a little less.
+
+    >>> encoder, decoder = SlidingEncoder(window=16), SlidingDecoder(window=32)
+    >>> first, second = encoder.push(b"arrives"), encoder.push(b"is lost")
+    >>> decoder.source(first, b"arrives")
+    []
+    >>> decoder.repair(encoder.repair())
+    [(1, b'is lost')]
+    """
+
+    def __init__(self, window: int = 64, density: int = 15) -> None:
+        self._machine = _core.FecSlidingEncoder(window, density)
+
+    def push(self, message: _Buffer) -> int:
+        """Take a message (at most 65,000 bytes) and return the number to send it with."""
+        return self._machine.push(message)
+
+    def repair(self) -> bytes:
+        """Return a repair datagram for the messages in the window; each call gives another one.
+
+        It is 11 bytes longer than the longest of them. Raises :class:`ValueError` before the
+        first message.
+        """
+        repair = self._machine.repair()
+        if repair is None:
+            raise ValueError("nothing to repair: push a message first")
+        return repair
+
+
+class SlidingDecoder:
+    """Find lost messages of a :class:`SlidingEncoder` with the help of its repair datagrams.
+
+    It remembers the last `window` messages (1-4,095), best twice the encoder's window. Gaps of
+    any size heal by themselves. Messages may come in any order, and repeatedly.
+    """
+
+    def __init__(self, window: int = 128) -> None:
+        self._machine = _core.FecSlidingDecoder(window)
+
+    def source(self, number: int, message: _Buffer) -> list[tuple[int, bytes]]:
+        """Take a message that arrived; return the *other* messages that are found by it."""
+        return self._machine.source(number, message)
+
+    def repair(self, datagram: _Buffer) -> list[tuple[int, bytes]]:
+        """Take a repair datagram; return the messages that are found by it.
+
+        Raises :class:`ValueError` for what is no repair datagram.
+        """
+        return self._machine.repair(datagram)
 
 
 class FECStats(NamedTuple):

@@ -13,5 +13,8 @@ pub mod block;
 pub mod gf256;
 pub mod kernel;
 pub mod reed_solomon;
+pub mod sliding;
+pub mod sliding_decoder;
+pub mod tinymt;
 pub mod transfer;
 pub mod transfer_send;

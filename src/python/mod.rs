@@ -10,6 +10,7 @@ mod dns_batch;
 mod dns_record;
 mod dns_value;
 mod fec;
+mod fec_sliding;
 mod netem;
 mod peer_address;
 mod reliable;
@@ -39,6 +40,9 @@ mod _core {
 
     #[pymodule_export]
     use super::fec::{FecCode, FecReceiver, fec_datagrams};
+
+    #[pymodule_export]
+    use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};

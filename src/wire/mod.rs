@@ -4,5 +4,6 @@ pub mod ack;
 pub mod crc32;
 pub mod error;
 pub mod fec;
+pub mod rlc;
 pub mod sequence;
 pub mod serial;

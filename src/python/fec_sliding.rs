@@ -1,0 +1,72 @@
+//! `udpcore.fec`'s sliding window: repair across messages.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::fec::sliding::{SlidingEncoder as Encoder, SlidingError};
+use crate::fec::sliding_decoder::{Found, SlidingDecoder as Decoder};
+use crate::python::bytes_like::bytes_of;
+use crate::wire::serial::Serial;
+
+type Numbered<'py> = Vec<(u32, Bound<'py, PyBytes>)>;
+
+/// The sender's half.
+#[pyclass(frozen, module = "udpcore._core")]
+pub(crate) struct FecSlidingEncoder(Mutex<Encoder>);
+
+#[pymethods]
+impl FecSlidingEncoder {
+    #[new]
+    fn new(window: usize, density: u8) -> PyResult<Self> {
+        Encoder::new(window, density).map(|machine| Self(Mutex::new(machine))).map_err(error)
+    }
+
+    fn push(&self, message: &Bound<'_, PyAny>) -> PyResult<u32> {
+        let message = bytes_of(message)?;
+        lock(&self.0).push(message.as_bytes()).map(Serial::get).map_err(error)
+    }
+
+    fn repair<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        lock(&self.0).repair().map(|repair| PyBytes::new(py, &repair))
+    }
+}
+
+/// The receiver's half.
+#[pyclass(frozen, module = "udpcore._core")]
+pub(crate) struct FecSlidingDecoder(Mutex<Decoder>);
+
+#[pymethods]
+impl FecSlidingDecoder {
+    #[new]
+    fn new(window: usize) -> PyResult<Self> {
+        Decoder::new(window).map(|machine| Self(Mutex::new(machine))).map_err(error)
+    }
+
+    fn source<'py>(&self, number: u32, message: &Bound<'py, PyAny>) -> PyResult<Numbered<'py>> {
+        let message = bytes_of(message)?;
+        let found = lock(&self.0).handle_source(Serial::new(number), message.as_bytes());
+        found.map(|found| to_list(message.py(), found)).map_err(error)
+    }
+
+    fn repair<'py>(&self, datagram: &Bound<'py, PyAny>) -> PyResult<Numbered<'py>> {
+        let datagram = bytes_of(datagram)?;
+        let found = lock(&self.0).handle_repair(datagram.as_bytes());
+        let found = found.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(to_list(datagram.py(), found))
+    }
+}
+
+fn to_list(py: Python<'_>, found: Found) -> Numbered<'_> {
+    found.into_iter().map(|(seq, message)| (seq.get(), PyBytes::new(py, &message))).collect()
+}
+
+fn lock<T>(machine: &Mutex<T>) -> MutexGuard<'_, T> {
+    machine.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn error(error: SlidingError) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}
