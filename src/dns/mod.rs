@@ -11,12 +11,14 @@
 //! cookie              what only the real server can send back
 //! frame, rtt, client  the resolver: TCP frames, waits, and who is asked what, when
 //! batch               many questions at once
+//! zone, authority     the other side: a zone, and the answers it gives
 //! ```
 //!
 //! Rules of this floor: no clock, no socket, no randomness of its own; a parser neither panics
 //! nor loops on any input; whatever `Message::parse` let pass can be read without a fault.
 
 pub mod answer;
+pub mod authority;
 pub mod batch;
 pub mod client;
 pub mod compose;
@@ -33,6 +35,7 @@ pub mod reader;
 pub mod rtt;
 pub mod schema;
 pub mod value;
+pub mod zone;
 
 pub use client::{Client, Config};
 pub use message::Message;

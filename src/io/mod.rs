@@ -6,6 +6,7 @@ mod ack_thread;
 pub mod dns;
 pub mod dns_batch;
 mod dns_channel;
+pub mod dns_server;
 mod dns_socket;
 #[cfg(target_os = "linux")]
 pub mod socket;

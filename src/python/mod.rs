@@ -8,6 +8,7 @@ mod dns;
 mod dns_ask;
 mod dns_batch;
 mod dns_record;
+mod dns_server;
 mod dns_value;
 mod fec;
 mod fec_sliding;
@@ -43,6 +44,7 @@ mod _core {
 
     #[pymodule_export]
     use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
+    use super::dns_server::PyDnsServer;
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};

@@ -11,7 +11,7 @@ Asking goes from the raw to the finished: :func:`query` returns the message what
 returns one IPv4 address or ``None``.
 """
 
-from udpcore._core import Message, Question, Record
+from udpcore._core import Message, Question, Record, Server
 from udpcore._core import dns_build_query as build_query
 from udpcore._core import dns_parse as parse
 from udpcore.dns._ask import dns_query, query, resolve
@@ -94,6 +94,7 @@ __all__ = [
     "RefusedError",
     "ResolveError",
     "ServFailError",
+    "Server",
     "build_query",
     "dns_query",
     "parse",
