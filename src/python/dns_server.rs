@@ -14,8 +14,9 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// It answers over UDP and TCP on a thread of its own until `close()` or the end of the `with`
 /// block; port 0 takes a free one, which `.address` tells. `zone_text` is a zone file (RFC 1035
-/// §5) with an SOA record; rare types (URI, CERT, KX, …) are written as RFC 3597 has it. Raises ValueError for text that is no zone, OSError for an address
-/// that cannot be had. RFC 1034 §4.3.2.
+/// §5) with an SOA record; rare types (URI, CERT, KX, …) are written as RFC 3597 has it. Raises
+/// ValueError for text that is no zone, OSError for an address that cannot be had. RFC 1034
+/// §4.3.2.
 ///
 /// >>> from udpcore import dns
 /// >>> zone = """
