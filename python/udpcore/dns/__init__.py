@@ -15,6 +15,7 @@ from udpcore._core import Message, Question, Record, Server
 from udpcore._core import dns_build_query as build_query
 from udpcore._core import dns_parse as parse
 from udpcore.dns._ask import dns_query, query, resolve
+from udpcore.dns._cache import Cache
 from udpcore.dns._codes import Flags, Rcode
 from udpcore.dns._errors import (
     DnsTimeoutError,
@@ -81,6 +82,7 @@ __all__ = [
     "TXT",
     "URI",
     "A",
+    "Cache",
     "DnsTimeoutError",
     "Flags",
     "Generic",

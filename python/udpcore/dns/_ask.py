@@ -5,13 +5,15 @@ The exchange itself (sockets, retries, what is trusted) is in Rust, with the GIL
 
 from __future__ import annotations
 
+import copy
 import logging
 import socket
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from udpcore import _core
-from udpcore._core import Message, Record
+from udpcore._core import Message
+from udpcore.dns._cache import Cache
 from udpcore.dns._errors import NoDataError, NXDomainError, ResolveError, error_of
 from udpcore.dns._system import addresses_from_hosts, read_system
 
@@ -157,11 +159,13 @@ def resolve(
     *,
     timeout: float = 2.0,
     retries: int = 3,
+    cache: Cache | None = None,
 ) -> list[str]:
     """Return the records of `rdtype` at `name` as dig prints them, aliases followed.
 
     Without `server` the machine's own settings hold: ``/etc/hosts`` first, then the servers of
     ``/etc/resolv.conf`` with its search list (a name with a final dot is taken as it is).
+    A `cache` is asked first, and keeps what is found as long as its TTL says.
 
     Raises :exc:`NXDomainError`, :exc:`NoDataError`, :exc:`ServFailError`, :exc:`RefusedError`
     or :exc:`ResolveError` (each a :exc:`socket.gaierror` with the message in ``.response``);
@@ -172,7 +176,7 @@ def resolve(
     ['127.0.0.1']
     """
     if server is not None:
-        return _texts(_lookup(name, rdtype, server, port, timeout, retries))
+        return _lookup(name, rdtype, server, port, timeout, retries, cache)
     from_hosts = addresses_from_hosts(name, str(rdtype))
     if from_hosts:
         return from_hosts
@@ -180,16 +184,12 @@ def resolve(
     negative: list[ResolveError] = []
     for candidate in system.candidates(name):
         try:
-            return _texts(_lookup(candidate, rdtype, system.servers, port, timeout, retries))
+            return _lookup(candidate, rdtype, system.servers, port, timeout, retries, cache)
         except ResolveError as error:
             negative.append(error)
     # That a name exists says more than a failure, and a failure more than that another does not.
     weight = {NoDataError: 2, NXDomainError: 0}
     raise max(negative, key=lambda error: weight.get(type(error), 1))
-
-
-def _texts(records: list[Record]) -> list[str]:
-    return [record.to_text() for record in records]
 
 
 def _lookup(
@@ -199,13 +199,42 @@ def _lookup(
     port: int,
     timeout: float,
     retries: int,
-) -> list[Record]:
-    target, seen = name, set[str]()
+    cache: Cache | None,
+) -> list[str]:
+    if cache is None:
+        return _ask(name, rdtype, server, port, timeout, retries)[0]
+    servers = server if isinstance(server, str) else tuple(server)
+    key = (_core.dns_normalise(name).lower(), str(rdtype).upper(), servers, port)
+    known = cache.get(key)
+    if known is None:
+        try:
+            known, ttl = _ask(name, rdtype, servers, port, timeout, retries)
+        except (NXDomainError, NoDataError) as error:
+            cache.put(key, error, _core.dns_read_answer(error.response, name, rdtype)[3])
+            raise
+        cache.put(key, known, ttl)
+    if isinstance(known, ResolveError):
+        # A new one each time: an exception gathers tracebacks.
+        raise copy.copy(known)
+    return list(known)
+
+
+def _ask(
+    name: str,
+    rdtype: str | int,
+    server: str | Iterable[str],
+    port: int,
+    timeout: float,
+    retries: int,
+) -> tuple[list[str], int]:
+    """Return the records as text and the smallest TTL on the way to them."""
+    target, seen, least = name, set[str](), 2**31 - 1
     for _ in range(QUESTIONS_MAX):
         message = query(target, rdtype, server, port, timeout, retries)
-        verdict, canonical, records, _ttl = _core.dns_read_answer(message, target, rdtype)
+        verdict, canonical, records, ttl = _core.dns_read_answer(message, target, rdtype)
+        least = min(least, ttl or 0)
         if verdict == "found":
-            return records
+            return [record.to_text() for record in records], least
         seen.add(target.lower())
         if verdict != "elsewhere" or canonical.lower() in seen:
             raise error_of(verdict, name, canonical, rdtype, message)
