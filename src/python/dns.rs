@@ -4,7 +4,7 @@
 
 use super::dns_ask::check_edns;
 use super::dns_record::{
-    PyQuestion, PyRecord, TypeArg, hash_of, header_of, parse_name, value_error,
+    PyQuestion, PyRecord, TypeArg, edns_size, hash_of, header_of, parse_name, value_error, within,
 };
 use super::dns_value::{self, registry};
 use crate::dns::compose::{Composer, compose};
@@ -253,14 +253,15 @@ pub(super) fn dns_build_query<'py>(
     py: Python<'py>,
     name: &str,
     rdtype: TypeArg,
-    id: Option<u16>,
-    edns: Option<u16>,
+    id: Option<i64>,
+    edns: Option<i64>,
     dnssec_ok: bool,
     recursion_desired: bool,
 ) -> PyResult<Bound<'py, PyBytes>> {
+    let edns = edns_size(edns)?;
     check_edns(edns, dnssec_ok)?;
     let id = match id {
-        Some(id) => id,
+        Some(id) => within("id", id, i64::from(u16::MAX))?,
         None => crate::io::dns::random_id()?,
     };
     let mut query = Query::new(parse_name(name)?, rdtype.0);

@@ -1,7 +1,7 @@
 //! Asking name servers from Python: the exchange with the GIL released, and reading its answer.
 
 use super::dns::PyMessage;
-use super::dns_record::{PyRecord, TypeArg, found, parse_name, value_error};
+use super::dns_record::{PyRecord, TypeArg, edns_size, found, parse_name, value_error, within};
 use super::dns_value::{parse_error, registry};
 use crate::dns::answer::{self, Verdict};
 use crate::dns::client::{Config, IGNORED_WORDS, Outcome, RETRIES_MAX, Via};
@@ -29,9 +29,9 @@ pub(super) fn dns_exchange(
     rdtype: TypeArg,
     servers: Vec<(IpAddr, u16)>,
     timeout: f64,
-    retries: u32,
+    retries: i64,
     tcp: bool,
-    edns: Option<u16>,
+    edns: Option<i64>,
     dnssec_ok: bool,
     recursion_desired: bool,
     checking_disabled: bool,
@@ -40,13 +40,12 @@ pub(super) fn dns_exchange(
     options: Vec<(u16, Vec<u8>)>,
     cookies: bool,
 ) -> PyResult<(PyMessage, String, bool, u64)> {
+    let edns = edns_size(edns)?;
     let mut query = Query::new(parse_name(name)?, rdtype.0);
     (query.edns, query.dnssec_ok) = (edns, dnssec_ok);
     (query.recursion_desired, query.checking_disabled) = (recursion_desired, checking_disabled);
     let timeout_us = timeout_us(timeout)?;
-    if retries > RETRIES_MAX {
-        return Err(value_error(format!("retries={retries}, the limit is {RETRIES_MAX}")));
-    }
+    let retries = within("retries", retries, i64::from(RETRIES_MAX))?;
     check_edns(edns, dnssec_ok || !options.is_empty())?;
     let octets: usize = options.iter().map(|(_, data)| 4 + data.len()).sum();
     if octets > OPTIONS_LEN_MAX {

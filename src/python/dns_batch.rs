@@ -2,7 +2,7 @@
 
 use super::dns::PyMessage;
 use super::dns_ask::{check_edns, dig_address, timeout_us, verdict_word};
-use super::dns_record::{TypeArg, parse_name, value_error};
+use super::dns_record::{TypeArg, edns_size, parse_name, value_error, within};
 use super::dns_value::{parse_error, registry};
 use crate::dns::answer::{self, Verdict};
 use crate::dns::batch::BatchConfig;
@@ -20,7 +20,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, TryLockError};
 
 /// More questions at once than anybody's server takes.
-const CONCURRENCY_MAX: usize = 100_000;
+const CONCURRENCY_MAX: i64 = 100_000;
 
 /// Asks many questions; used by one thread at a time.
 #[pyclass(frozen, module = "udpcore._core")]
@@ -47,22 +47,23 @@ impl DnsBatch {
     fn py_new(
         rdtype: TypeArg,
         servers: Vec<(IpAddr, u16)>,
-        concurrency: usize,
+        concurrency: i64,
         timeout: f64,
-        rate: Option<u32>,
-        edns: Option<u16>,
+        rate: Option<i64>,
+        edns: Option<i64>,
         dnssec_ok: bool,
         recursion_desired: bool,
         mix_case: bool,
         messages: bool,
     ) -> PyResult<Self> {
+        let edns = edns_size(edns)?;
         check_edns(edns, dnssec_ok)?;
-        if !(1..=CONCURRENCY_MAX).contains(&concurrency) {
-            let text = format!("concurrency={concurrency}: give 1 to {CONCURRENCY_MAX}");
+        let concurrency: usize = within("concurrency", concurrency, CONCURRENCY_MAX)?;
+        let most = i64::from(u32::MAX);
+        let rate: Option<u32> = rate.map(|rate| within("rate", rate, most)).transpose()?;
+        if concurrency == 0 || rate == Some(0) || servers.is_empty() {
+            let text = "concurrency=0, rate=0 or no server: nothing could be asked";
             return Err(value_error(text));
-        }
-        if rate == Some(0) || servers.is_empty() {
-            return Err(value_error("rate and the number of servers must be more than 0"));
         }
         let mut query = Query::new(Name::root(), rdtype.0);
         (query.edns, query.dnssec_ok) = (edns, dnssec_ok);

@@ -21,6 +21,18 @@ pub(super) fn value_error(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
+/// `value` if it lies within 0 to `most`; the error names the argument otherwise.
+pub(super) fn within<T: TryFrom<i64>>(argument: &str, value: i64, most: i64) -> PyResult<T> {
+    let range = format!("{argument}={value} is out of range; give 0 to {most}");
+    let inside = (0..=most).contains(&value);
+    T::try_from(value).ok().filter(|_| inside).ok_or_else(|| value_error(range))
+}
+
+/// The size that EDNS tells, if there is EDNS.
+pub(super) fn edns_size(edns: Option<i64>) -> PyResult<Option<u16>> {
+    edns.map(|size| within("edns", size, i64::from(u16::MAX))).transpose()
+}
+
 /// A name from a Python string.
 pub(super) fn parse_name(text: &str) -> PyResult<Name> {
     text.parse().map_err(|error: name::NameError| value_error(error))
