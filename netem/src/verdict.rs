@@ -33,13 +33,16 @@ pub enum DropReason {
     SendBufferFull,
     /// The driver could not send it: any other error of the operating system.
     SendFailed,
+    /// The driver itself was too slow: the system dropped the packet before it was taken in. Not
+    /// emulated.
+    RelayOverrun,
     /// The driver was closed while the packet was on its way.
     Closed,
 }
 
 impl DropReason {
     /// All reasons, in the order statistics list them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Loss,
         Self::Rule,
         Self::Blackhole,
@@ -52,6 +55,7 @@ impl DropReason {
         Self::Refused,
         Self::SendBufferFull,
         Self::SendFailed,
+        Self::RelayOverrun,
         Self::Closed,
     ];
 
@@ -70,6 +74,7 @@ impl DropReason {
             Self::Refused => "refused",
             Self::SendBufferFull => "send-buffer-full",
             Self::SendFailed => "send-failed",
+            Self::RelayOverrun => "relay-overrun",
             Self::Closed => "closed",
         }
     }

@@ -126,6 +126,8 @@ class ProxyStats(NetworkStats):
     """Clients that were ever served."""
     clients_expired: int
     """Clients that were forgotten after two minutes of silence."""
+    sockets_refused: int
+    """Times the system had no socket for a client: the limit of open files."""
     receive_errors: int
     """Times the system refused to hand over a datagram."""
 

@@ -394,6 +394,7 @@ fn relay_stats<'py>(py: Python<'py>, stats: &RelayStats) -> PyResult<Bound<'py, 
         ("clients", stats.clients),
         ("clients_total", stats.clients_total),
         ("clients_expired", stats.clients_expired),
+        ("sockets_refused", stats.sockets_refused),
         ("receive_errors", stats.receive_errors),
     ] {
         dict.set_item(name, value)?;

@@ -71,6 +71,7 @@ impl Driver for Relay {
             extra: vec![
                 ("clients", stats.clients_total),
                 ("clients expired", stats.clients_expired),
+                ("sockets refused", stats.sockets_refused),
                 ("receive errors", stats.receive_errors),
             ],
         }

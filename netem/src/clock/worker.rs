@@ -80,11 +80,16 @@ impl<C: Send + 'static> Worker<C> {
         self.shared.is_closing()
     }
 
+    /// Lets the worker look again: something changed.
+    pub(crate) fn wake(&self) {
+        // A waker that fails leaves the worker to its next event.
+        let _ = self.waker.wake();
+    }
+
     /// Ends the thread and waits for it; twice is harmless.
     pub(crate) fn close(&self) {
         self.shared.close();
-        // A waker that fails leaves the worker to its next event.
-        let _ = self.waker.wake();
+        self.wake();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             // A panic of the worker has been reported on standard error already.

@@ -1,25 +1,32 @@
 //! A UDP relay: clients talk to it, it talks to the upstream, and the network between is bad.
 //!
 //! Each client gets an upstream socket of its own, so the server sees distinct peers. Clients are
-//! numbered by first arrival: that is their flow. The engine runs on its own thread; everything
+//! numbered by first arrival: that is their flow. TOS and ECN are carried across both ways, and
+//! answers leave from the address that the client sent to. The engine runs on its own thread; everything
 //! here may be called from any thread.
 //!
 //! Rules of this folder: no datagram is lost without being counted by reason; the upstream may be
 //! down, come and go; no datagram leaves before its time.
 
+mod batch;
 mod clients;
+mod core;
+mod datagram;
 mod engine;
 mod error;
+mod release;
 mod socket;
 mod stats;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mio::Poll;
+
 use crate::clock::{Shared, Worker, fresh_seed};
 use crate::link::LinkConfig;
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
-use crate::packet::Direction;
+use crate::packet::{Direction, FlowOrdinal};
 use crate::random::Seed;
 use crate::units::Nanos;
 
@@ -54,6 +61,9 @@ pub struct RelayConfig {
     pub idle: Nanos,
     /// How many packets a direction the decision log keeps.
     pub log_packets_max: usize,
+    /// Let several datagrams leave by one call (UDP GSO) where the system can. The results are
+    /// the same without.
+    pub offload: bool,
 }
 
 impl RelayConfig {
@@ -68,6 +78,7 @@ impl RelayConfig {
             clients_max: CLIENTS_MAX_DEFAULT,
             idle: IDLE_DEFAULT,
             log_packets_max: LOG_PACKETS_DEFAULT,
+            offload: true,
         }
     }
 }
@@ -95,7 +106,7 @@ pub struct Relay {
     address: SocketAddr,
     upstream: SocketAddr,
     seed: Seed,
-    worker: Worker<clients::Core>,
+    worker: Worker<core::Core>,
 }
 
 impl Relay {
@@ -114,9 +125,10 @@ impl Relay {
         // Fails now, with a reason, rather than for every client.
         socket::connect(config.upstream)?;
         let upstream = config.upstream;
-        let shared = Shared::new(clients::Core::new(&config, seed));
-        let (engine, waker) =
-            Engine::new(listener, Arc::clone(&shared)).map_err(RelayError::System)?;
+        let poll = Poll::new().map_err(RelayError::System)?;
+        let registry = poll.registry().try_clone().map_err(RelayError::System)?;
+        let shared = Shared::new(core::Core::new(&config, seed, listener, registry));
+        let (engine, waker) = Engine::new(poll, Arc::clone(&shared)).map_err(RelayError::System)?;
         let worker = Worker::start("netem-relay", shared, waker, move || engine.run())
             .map_err(RelayError::System)?;
         Ok(Self { address, upstream, seed, worker })
@@ -150,6 +162,26 @@ impl Relay {
     /// Changes what happens to datagrams from now on; those on their way keep their time.
     pub fn set_config(&self, direction: Direction, config: LinkConfig) {
         self.worker.with_core(|core| core.link(direction).set_config(config));
+        self.worker.wake();
+    }
+
+    /// Gives clients a new upstream socket, as a NAT that forgets its mappings does: the upstream
+    /// sees them come from another port, and what it still sends to the old one is lost. All
+    /// clients, or the one whose flow is given. Returns how many were moved.
+    ///
+    /// ```
+    /// # use netem::relay::{Relay, RelayConfig};
+    /// # let server = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    /// # let config = RelayConfig::new("127.0.0.1:0".parse()?, server.local_addr()?);
+    /// # let relay = Relay::start(config)?;
+    /// assert_eq!(relay.rebind_upstream(None), 0, "nobody has come yet");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn rebind_upstream(&self, flow: Option<FlowOrdinal>) -> usize {
+        let moved = self.worker.with_core(|core| core.rebind(flow));
+        // What the old sockets still had is on its way now.
+        self.worker.wake();
+        moved
     }
 
     /// The decision log so far, see [`crate::log`].

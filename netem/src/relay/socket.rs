@@ -6,10 +6,12 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use mio::net::UdpSocket;
 use socket2::{Domain, Socket, Type};
 
-use super::RelayError;
+use super::{RelayError, batch};
 
 /// What the relay asks for so that a burst fits; the system may give less (`net.core.rmem_max`).
 const BUFFER_BYTES: usize = 4 << 20;
+/// What it asks for where all clients send to; beyond the limit only with CAP_NET_ADMIN.
+const LISTENER_BUFFER_BYTES: usize = 16 << 20;
 
 /// The addresses of `host`, which may be a name or an address; the first is used.
 ///
@@ -23,8 +25,12 @@ pub fn resolve(host: &str, port: u16) -> Result<SocketAddr, RelayError> {
 }
 
 pub(super) fn listen(address: SocketAddr) -> Result<UdpSocket, RelayError> {
-    open(address, |socket| socket.bind(&address.into()))
-        .map_err(|source| RelayError::Listen { address, source })
+    let socket = open(address, |socket| socket.bind(&address.into()))
+        .map_err(|source| RelayError::Listen { address, source })?;
+    batch::force_buffer(&socket, LISTENER_BUFFER_BYTES);
+    // Where there is only one address, it is the one that replies leave from.
+    batch::prepare(&socket, address.is_ipv6(), address.ip().is_unspecified());
+    Ok(socket)
 }
 
 /// A socket connected to `address`: it takes datagrams from nobody else.
@@ -37,7 +43,9 @@ pub(super) fn connect(address: SocketAddr) -> Result<UdpSocket, RelayError> {
         socket.bind(&any.into())?;
         socket.connect(&address.into())
     });
-    open.map_err(|source| RelayError::Upstream { address, source })
+    let socket = open.map_err(|source| RelayError::Upstream { address, source })?;
+    batch::prepare(&socket, address.is_ipv6(), false);
+    Ok(socket)
 }
 
 fn open(

@@ -15,6 +15,9 @@ pub struct RelayStats {
     pub clients_total: u64,
     /// Clients that were forgotten because they were silent.
     pub clients_expired: u64,
+    /// Times the system had no upstream socket for a client, most often because of the limit of
+    /// open files. Its datagrams are dropped as `flows-full`.
+    pub sockets_refused: u64,
     /// Times the system refused to give a datagram, other than "nothing there".
     pub receive_errors: u64,
 }
