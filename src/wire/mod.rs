@@ -7,3 +7,4 @@ pub mod fec;
 pub mod rlc;
 pub mod sequence;
 pub mod serial;
+pub mod transport;
