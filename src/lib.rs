@@ -12,6 +12,7 @@ pub mod dns;
 pub mod fec;
 pub mod flow;
 pub mod io;
+pub mod transport;
 pub mod wire;
 
 #[cfg(feature = "python")]

@@ -1,0 +1,132 @@
+//! NewReno as RFC 9002 §7.3 describes it: the plain one, for teaching and comparison.
+
+use super::{Acked, Controller, Phase, window_initial, window_min};
+use crate::transport::time::Time;
+
+#[derive(Debug)]
+pub(crate) struct NewReno {
+    mtu: u64,
+    window: u64,
+    ssthresh: Option<u64>,
+    recovery_start: Option<Time>,
+    /// Bytes acknowledged towards the next datagram of growth.
+    credit: u64,
+    /// The window and the threshold before the last congestion event.
+    before: Option<(u64, Option<u64>)>,
+}
+
+impl NewReno {
+    pub(crate) fn new(mtu: u64) -> Self {
+        Self {
+            mtu,
+            window: window_initial(mtu),
+            ssthresh: None,
+            recovery_start: None,
+            credit: 0,
+            before: None,
+        }
+    }
+}
+
+impl Controller for NewReno {
+    fn on_acked(&mut self, acked: &Acked<'_>) {
+        if acked.app_limited || acked.bytes == 0 {
+            return;
+        }
+        if self.phase() == Phase::SlowStart {
+            // RFC 9002 §7.3.1: as many bytes as were acknowledged.
+            self.window += acked.bytes;
+        } else {
+            // RFC 9002 §7.3.3: at most one datagram a window of acknowledged bytes.
+            self.credit += acked.bytes;
+            while self.credit >= self.window {
+                self.credit -= self.window;
+                self.window += self.mtu;
+            }
+        }
+    }
+
+    fn on_congestion(&mut self, now: Time, sent_at: Time, is_persistent: bool) {
+        // RFC 9002 §7.3.2: one reduction a round.
+        if self.recovery_start.is_none_or(|start| sent_at > start) {
+            self.before = Some((self.window, self.ssthresh));
+            self.recovery_start = Some(now);
+            // RFC 9002 §7.2 and B.2: kLossReductionFactor is a half.
+            self.window = (self.window / 2).max(window_min(self.mtu));
+            self.ssthresh = Some(self.window);
+            self.credit = 0;
+        }
+        if is_persistent {
+            // RFC 9002 §7.6.2.
+            self.window = window_min(self.mtu);
+            self.recovery_start = None;
+            self.before = None;
+        }
+    }
+
+    fn on_spurious(&mut self) {
+        if let Some((window, ssthresh)) = self.before.take() {
+            self.window = self.window.max(window);
+            self.ssthresh = ssthresh;
+            self.recovery_start = None;
+        }
+    }
+
+    fn on_mtu(&mut self, mtu: u64) {
+        self.mtu = mtu;
+        self.window = self.window.max(window_min(mtu));
+    }
+
+    fn window(&self) -> u64 {
+        self.window
+    }
+
+    fn ssthresh(&self) -> Option<u64> {
+        self.ssthresh
+    }
+
+    fn phase(&self) -> Phase {
+        if self.ssthresh.is_none_or(|ssthresh| self.window < ssthresh) {
+            Phase::SlowStart
+        } else {
+            Phase::Avoidance
+        }
+    }
+
+    fn recovery_start(&self) -> Option<Time> {
+        self.recovery_start
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::rtt::Rtt;
+
+    fn ack(controller: &mut NewReno, bytes: u64) {
+        let rtt = Rtt::default();
+        let (now, next_number) = (Time(0), 1);
+        let acked =
+            Acked { now, bytes, largest_acked: 0, next_number, rtt: &rtt, app_limited: false };
+        controller.on_acked(&acked);
+    }
+
+    #[test]
+    fn doubles_then_halves_then_adds_one_datagram_a_round() {
+        let mut reno = NewReno::new(1000);
+        assert_eq!(reno.window(), 10_000);
+        ack(&mut reno, 10_000);
+        assert_eq!((reno.window(), reno.phase()), (20_000, Phase::SlowStart));
+        reno.on_congestion(Time(10), Time(5), false);
+        reno.on_congestion(Time(11), Time(9), false);
+        assert_eq!((reno.window(), reno.phase()), (10_000, Phase::Avoidance));
+        ack(&mut reno, 9_999);
+        assert_eq!(reno.window(), 10_000);
+        ack(&mut reno, 1);
+        assert_eq!(reno.window(), 11_000);
+        reno.on_spurious();
+        assert_eq!((reno.window(), reno.ssthresh()), (20_000, None));
+        reno.on_congestion(Time(20), Time(19), true);
+        assert_eq!(reno.window(), 2_000);
+    }
+}

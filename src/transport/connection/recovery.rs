@@ -1,0 +1,232 @@
+//! Acknowledgements and losses: every part that cares is told, each once.
+
+use super::Connection;
+use crate::transport::congestion::Acked;
+use crate::transport::error::PeerFault;
+use crate::transport::send::AckInfo;
+use crate::transport::sent::SentFrame;
+use crate::transport::time::{Micros, Time};
+use crate::transport::timer::Timer;
+use crate::transport::trace::TraceEvent;
+use crate::wire::transport::AckFrame;
+
+/// RFC 9002 §6.2.4: how many packets a probe timeout may send.
+const PROBES_PER_TIMEOUT: u8 = 2;
+
+impl Connection {
+    /// RFC 9002 A.7.
+    pub(super) fn on_ack(&mut self, now: Time, ack: &AckFrame<'_>) -> Result<(), PeerFault> {
+        if ack.largest >= self.sent.next_number() {
+            return Err(PeerFault::AckOfUnsent);
+        }
+        let spurious = self.detector.take_spurious(ack.ranges());
+        if spurious > 0 {
+            self.stats.packets_spurious += spurious as u64;
+            self.undo_if_all_spurious(spurious as u64);
+        }
+        let mut numbers = std::mem::take(&mut self.scratch_numbers);
+        numbers.clear();
+        for range in ack.ranges() {
+            self.sent.collect_outstanding(range, &mut numbers);
+        }
+        if !numbers.is_empty() {
+            self.sample_rtt(now, ack, &numbers);
+            self.on_newly_acked(now, ack, &numbers);
+        }
+        self.scratch_numbers = numbers;
+        self.sent.release();
+        self.set_loss_timer();
+        Ok(())
+    }
+
+    /// RFC 9002 §5.1: a sample only from the largest, newly acknowledged, with something in the
+    /// frame that elicited it.
+    fn sample_rtt(&mut self, now: Time, ack: &AckFrame<'_>, numbers: &[u64]) {
+        self.detector.on_largest_acked(ack.largest);
+        let Some(largest) = self.sent.get(ack.largest).copied() else { return };
+        let elicits = numbers
+            .iter()
+            .any(|number| self.sent.get(*number).is_some_and(|packet| packet.ack_eliciting));
+        if elicits {
+            // RFC 9002 §5.3: never more than the peer's declared maximum.
+            let delay = Micros(ack.delay_us).min(self.peer_ack_delay_max);
+            self.path.rtt.sample(now, now.since(largest.sent_at), delay);
+        }
+    }
+
+    fn on_newly_acked(&mut self, now: Time, ack: &AckFrame<'_>, numbers: &[u64]) {
+        // On its way back the frame took at least half of the shortest round trip.
+        let travelled = Micros(ack.delay_us) + self.path.rtt.min() / 2;
+        let info = AckInfo { arrived_by: now - travelled };
+        let recovery = self.path.congestion.recovery_start();
+        let (mut bytes, mut last_sent_at) = (0, Time(0));
+        for number in numbers {
+            let Some(packet) = self.sent.settle(*number) else { continue };
+            if packet.in_flight && recovery.is_none_or(|start| packet.sent_at > start) {
+                bytes += u64::from(packet.size);
+            }
+            last_sent_at = last_sent_at.max(packet.sent_at);
+            if self.path.mtu.on_acked(*number, packet.size) {
+                self.on_mtu_changed(now);
+            }
+            for at in self.sent.frames(*number) {
+                self.on_frame_acked(self.sent.frame(at), info);
+            }
+            if let Some(protection) = &mut self.protection {
+                protection.on_acked(*number);
+            }
+        }
+        self.detector.on_progress();
+        if let Some(ecn) = ack.ecn.filter(|ecn| ecn.ce > self.ce_seen) {
+            // RFC 9002 §7.1: a mark counts like a loss.
+            self.ce_seen = ecn.ce;
+            // Counted as one that no late arrival makes good.
+            self.on_congestion(now, last_sent_at, false, 1);
+        }
+        self.path.congestion.on_acked(&Acked {
+            now,
+            bytes,
+            largest_acked: ack.largest,
+            next_number: self.sent.next_number(),
+            rtt: &self.path.rtt,
+            app_limited: self.app_limited,
+        });
+        self.detect_losses(now);
+        self.trace.record(
+            now,
+            TraceEvent::Metrics {
+                latest_rtt: self.path.rtt.latest(),
+                srtt: self.path.rtt.smoothed(),
+                cwnd: self.path.congestion.window(),
+                in_flight: self.sent.bytes_in_flight(),
+                ssthresh: self.path.congestion.ssthresh(),
+            },
+        );
+    }
+
+    fn on_frame_acked(&mut self, frame: SentFrame, info: AckInfo) {
+        match frame {
+            SentFrame::Msg { channel, id, offset, len } => {
+                self.outbox.on_msg_acked(channel, id, offset, len, info);
+            }
+            SentFrame::Skip { channel, id } => self.outbox.on_skip_acked(channel, id),
+            SentFrame::Ack { largest } => self.acks.on_ack_of_ack(largest),
+            SentFrame::MaxData
+            | SentFrame::MaxChannel { .. }
+            | SentFrame::NewCid { .. }
+            | SentFrame::RetireCid { .. } => {}
+        }
+    }
+
+    /// Finds lost packets and puts what they carried back in line.
+    pub(super) fn detect_losses(&mut self, now: Time) {
+        let losses = self.detector.detect(now, &self.sent, &self.path.rtt, self.peer_ack_delay_max);
+        let (mut last_sent_at, mut smallest, mut lost) = (None, u32::MAX, 0);
+        for number in &losses.numbers {
+            let Some(packet) = self.sent.settle(*number) else { continue };
+            self.stats.packets_lost += 1;
+            self.trace.record(now, TraceEvent::Lost { number: *number });
+            if packet.is_mtu_probe {
+                // RFC 8899 §3: no sign of congestion.
+                self.path.mtu.on_probe_lost();
+                continue;
+            }
+            if packet.in_flight {
+                last_sent_at = Some(packet.sent_at);
+                smallest = smallest.min(packet.size);
+                lost += 1;
+            }
+            for at in self.sent.frames(*number) {
+                self.on_frame_lost(now, self.sent.frame(at), false);
+            }
+        }
+        if let Some(sent_at) = last_sent_at {
+            self.on_congestion(now, sent_at, losses.persistent_congestion, lost);
+            if self.path.mtu.on_lost(now, smallest) {
+                self.on_mtu_changed(now);
+            }
+        }
+        self.sent.release();
+    }
+
+    fn on_congestion(&mut self, now: Time, sent_at: Time, is_persistent: bool, lost: u64) {
+        let before = self.path.congestion.recovery_start();
+        self.path.congestion.on_congestion(now, sent_at, is_persistent);
+        if self.path.congestion.recovery_start() == before {
+            self.lost_in_event += lost;
+        } else {
+            self.stats.congestion_events += 1;
+            self.lost_in_event = lost;
+            self.spurious_in_event = 0;
+        }
+    }
+
+    /// If every packet whose loss began the event arrived after all, it was no event.
+    fn undo_if_all_spurious(&mut self, spurious: u64) {
+        self.spurious_in_event += spurious;
+        if self.lost_in_event > 0 && self.spurious_in_event >= self.lost_in_event {
+            self.path.congestion.on_spurious();
+            self.lost_in_event = 0;
+            self.spurious_in_event = 0;
+        }
+    }
+
+    fn on_frame_lost(&mut self, now: Time, frame: SentFrame, is_probe: bool) {
+        match frame {
+            SentFrame::Msg { channel, id, offset, len } => {
+                self.outbox.on_msg_lost(now, channel, id, (offset, len), is_probe);
+            }
+            SentFrame::Skip { channel, id } => self.outbox.on_skip_lost(channel, id),
+            SentFrame::MaxData => self.inbox.on_grant_lost(),
+            SentFrame::MaxChannel { channel } => self.inbox.on_channel_grant_lost(channel),
+            SentFrame::NewCid { seq } => self.local_ids.on_lost(seq),
+            SentFrame::RetireCid { seq } => self.remote_ids.on_retirement_lost(seq),
+            // A later acknowledgement says more.
+            SentFrame::Ack { .. } => {}
+        }
+    }
+
+    /// RFC 9002 A.9.
+    pub(super) fn on_loss_timer(&mut self, now: Time) {
+        if self.detector.awaits_loss() {
+            self.detect_losses(now);
+        } else if self.sent.has_eliciting() {
+            self.on_probe_timeout(now);
+        }
+        self.set_loss_timer();
+    }
+
+    /// RFC 9002 §6.2.4: send something that will be acknowledged, old data rather than nothing.
+    fn on_probe_timeout(&mut self, now: Time) {
+        self.detector.on_pto();
+        self.stats.probes += 1;
+        self.probes = PROBES_PER_TIMEOUT;
+        self.pending.ping = true;
+        let Some(first) = self.sent.first_outstanding() else { return };
+        let oldest = (first..self.sent.next_number())
+            .filter(|number| self.sent.get(*number).is_some_and(|packet| packet.ack_eliciting))
+            .take(usize::from(PROBES_PER_TIMEOUT));
+        let oldest: Vec<u64> = oldest.collect();
+        let mut smallest = u32::MAX;
+        for number in oldest {
+            smallest = smallest.min(self.sent.get(number).map_or(0, |packet| packet.size));
+            for at in self.sent.frames(number) {
+                self.on_frame_lost(now, self.sent.frame(at), true);
+            }
+        }
+        if self.path.mtu.on_lost(now, smallest) {
+            self.on_mtu_changed(now);
+        }
+    }
+
+    pub(super) fn set_loss_timer(&mut self) {
+        let at = self.detector.deadline(&self.sent, &self.path.rtt, self.peer_ack_delay_max);
+        self.timers.set_or_clear(Timer::Loss, at);
+    }
+
+    fn on_mtu_changed(&mut self, now: Time) {
+        let mtu = self.path.mtu.current();
+        self.path.congestion.on_mtu(u64::from(mtu));
+        self.trace.record(now, TraceEvent::Mtu(mtu));
+    }
+}

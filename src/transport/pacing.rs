@@ -1,0 +1,95 @@
+//! Spreads a window over a round trip (RFC 9002 §7.7): a bucket that refills with time.
+
+use super::time::{Micros, Time};
+
+/// A burst is worth this much time at the current rate, so that a driver wakes seldom enough.
+const BURST: Micros = Micros::from_ms(2);
+/// A burst is at least the initial window (RFC 9002 §7.7) and at most this many datagrams.
+const BURST_DATAGRAMS_MIN: u64 = 10;
+const BURST_DATAGRAMS_MAX: u64 = 256;
+
+/// The pacer of one path.
+#[derive(Debug)]
+pub(crate) struct Pacer {
+    /// Bytes.
+    tokens: u64,
+    refilled_at: Time,
+}
+
+/// What the rate follows from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rate {
+    pub(crate) window: u64,
+    pub(crate) srtt: Micros,
+    pub(crate) mtu: u64,
+    /// In slow start the window doubles within the round.
+    pub(crate) slow_start: bool,
+}
+
+impl Rate {
+    /// Bytes in this much time. RFC 9002 §7.7: a bit faster than the window a round trip.
+    fn bytes_in(&self, time: Micros) -> u64 {
+        let (num, den) = if self.slow_start { (2, 1) } else { (5, 4) };
+        let bytes = u128::from(self.window) * u128::from(time.0) * num;
+        u64::try_from(bytes / (u128::from(self.srtt.0.max(1)) * den)).unwrap_or(u64::MAX)
+    }
+
+    fn burst(&self) -> u64 {
+        self.bytes_in(BURST).clamp(BURST_DATAGRAMS_MIN * self.mtu, BURST_DATAGRAMS_MAX * self.mtu)
+    }
+}
+
+impl Pacer {
+    pub(crate) fn new(now: Time) -> Self {
+        Self { tokens: u64::MAX, refilled_at: now }
+    }
+
+    /// How many bytes may go now.
+    pub(crate) fn allowance(&mut self, now: Time, rate: Rate) -> u64 {
+        let new = rate.bytes_in(now.since(self.refilled_at));
+        // Time that is too short to be worth a byte is left to add up.
+        if new > 0 {
+            self.tokens = self.tokens.saturating_add(new);
+            self.refilled_at = now;
+        }
+        self.tokens = self.tokens.min(rate.burst());
+        self.tokens
+    }
+
+    pub(crate) fn on_sent(&mut self, bytes: u64) {
+        self.tokens = self.tokens.saturating_sub(bytes);
+    }
+
+    /// When a good part of a burst may go again.
+    pub(crate) fn next(&self, rate: Rate) -> Time {
+        let wanted = (rate.burst() / 2).max(rate.mtu).saturating_sub(self.tokens);
+        let per_second = rate.bytes_in(Micros::from_secs(1)).max(1);
+        self.refilled_at + Micros((wanted * 1_000_000).div_ceil(per_second).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_takes_four_fifths_of_a_round_trip() {
+        let rate =
+            Rate { window: 100_000, srtt: Micros::from_ms(100), mtu: 1000, slow_start: false };
+        let mut pacer = Pacer::new(Time(0));
+        let mut now = Time(0);
+        let mut sent = 0;
+        while sent < 110_000 {
+            let allowed = pacer.allowance(now, rate) / 1000 * 1000;
+            if allowed == 0 {
+                let next = pacer.next(rate);
+                assert!(next > now);
+                now = next;
+                continue;
+            }
+            pacer.on_sent(allowed);
+            sent += allowed;
+        }
+        assert!((75_000..=82_000).contains(&now.0), "{now:?}");
+    }
+}

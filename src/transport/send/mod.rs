@@ -1,0 +1,90 @@
+//! The outgoing side: queues, the scheduler, and what must be sent again.
+//!
+//! Order: strict priority, then the earliest deadline, then turns between channels. A message's
+//! bytes are kept once, from `send` to its acknowledgement; packets name ranges of them.
+
+mod channel;
+mod live;
+mod outbox;
+
+pub(crate) use outbox::{AckInfo, Outbox, OutboxLimits};
+
+use super::time::{Micros, Time};
+use crate::wire::transport::Mode;
+
+/// A channel's unsettled messages span at most this many ids; the peer counts on it.
+pub(crate) const SPAN_MAX: u64 = 65_536;
+
+/// How a message is to be sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendOptions {
+    /// The channel; channel 0 is ordered unless opened otherwise.
+    pub channel: u32,
+    /// After this long the message is worthless: not sent any more, not delivered any more.
+    pub deadline: Option<Micros>,
+    /// Higher goes first, whatever else waits.
+    pub priority: u8,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The send buffer is full; try again when something was acknowledged.
+    #[error("the send buffer is full: wait for acknowledgements, then send again")]
+    Full,
+    /// The connection takes no more messages.
+    #[error("the connection is closed")]
+    Closed,
+    /// Longer than the peer takes.
+    #[error("a message of {len} bytes is too long: the limit is {max}")]
+    TooLong {
+        /// The length of the message, in bytes.
+        len: usize,
+        /// The longest that is taken, in bytes.
+        max: u64,
+    },
+    /// The channel's number is too high.
+    #[error("channel {channel} does not exist: channels are 0 to {max}")]
+    NoChannel {
+        /// The channel asked for.
+        channel: u32,
+        /// The highest there is.
+        max: u64,
+    },
+    /// The channel is in use with another mode.
+    #[error("channel {channel} is {mode:?}: its mode cannot change")]
+    ModeConflict {
+        /// The channel.
+        channel: u32,
+        /// The mode it has.
+        mode: Mode,
+    },
+}
+
+/// How urgent a message is; less is more urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Class {
+    /// 255 minus the priority.
+    rank: u8,
+    pub(crate) deadline: Time,
+}
+
+impl Default for Class {
+    fn default() -> Self {
+        Self::new(0, None)
+    }
+}
+
+impl Class {
+    const MOST_URGENT: Self = Self { rank: 0, deadline: Time(0) };
+
+    fn new(priority: u8, deadline: Option<Time>) -> Self {
+        Self { rank: u8::MAX - priority, deadline: deadline.unwrap_or(Time::FAR) }
+    }
+
+    /// When a message of this class becomes worthless, if ever.
+    fn expires_at(self) -> Option<Time> {
+        (self.deadline != Time::FAR).then_some(self.deadline)
+    }
+}

@@ -1,0 +1,492 @@
+//! All outgoing channels of a connection and the scheduler over them.
+
+use super::channel::{Next, OutChannel, Queued};
+use super::{Class, SendError, SendOptions};
+use crate::transport::flow_control::{Credit, cost};
+use crate::transport::receipts::{Outcome, Receipt, Receipts};
+use crate::transport::sent::SentFrame;
+use crate::transport::time::Time;
+use crate::wire::transport::{Frame, Mode, MsgHead};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A channel keeps its turn for this many bytes.
+const TURN_BYTES: u64 = 16 * 1024;
+/// A fragment is not made shorter than this to fill a packet up, in bytes.
+const FRAGMENT_LEN_MIN: usize = 64;
+/// A SKIP frame is at most this long, in bytes.
+const SKIP_LEN_MAX: usize = 1 + 4 + 1 + 8 + 4;
+
+/// What limits the outgoing side; the peer's limits are learnt in the handshake.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OutboxLimits {
+    /// Bytes taken from the application and not yet acknowledged (with their overhead).
+    pub(crate) buffer: u64,
+    pub(crate) message_len_max: u64,
+    pub(crate) channels_max: u64,
+    pub(crate) max_data: u64,
+    pub(crate) max_channel_data: u64,
+}
+
+/// When a packet of ours arrived at the peer, at the latest, for judging deadlines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AckInfo {
+    pub(crate) arrived_by: Time,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Expiring {
+    Queued(Class, Receipt),
+    Live(u64),
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    channels: BTreeMap<u32, OutChannel>,
+    /// Channels with something to send, most urgent first: (class, turn, channel).
+    ready: BTreeSet<(Class, u64, u32)>,
+    /// Channels that wait for credit.
+    blocked: BTreeSet<u32>,
+    deadlines: BTreeSet<(Time, u32, Expiring)>,
+    receipts: Receipts,
+    credit: Credit,
+    limits: OutboxLimits,
+    buffered: u64,
+    turn: u64,
+    retransmitted_bytes: u64,
+}
+
+impl Outbox {
+    pub(crate) fn new(limits: OutboxLimits) -> Self {
+        Self {
+            channels: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            blocked: BTreeSet::new(),
+            deadlines: BTreeSet::new(),
+            receipts: Receipts::default(),
+            credit: Credit::new(limits.max_data),
+            limits,
+            buffered: 0,
+            turn: 0,
+            retransmitted_bytes: 0,
+        }
+    }
+
+    /// The handshake told the peer's limits.
+    pub(crate) fn set_peer_limits(&mut self, limits: OutboxLimits) {
+        self.limits = OutboxLimits { buffer: self.limits.buffer, ..limits };
+        self.raise_credit(limits.max_data);
+        let channels: Vec<u32> = self.channels.keys().copied().collect();
+        for id in channels {
+            self.raise_channel_credit(id, limits.max_channel_data);
+        }
+    }
+
+    pub(crate) fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Whether everything taken was acknowledged or given up.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.channels.values().all(OutChannel::is_idle)
+    }
+
+    pub(crate) fn retransmitted_bytes(&self) -> u64 {
+        self.retransmitted_bytes
+    }
+
+    /// Whether a message of this length would be taken now.
+    pub(crate) fn has_room(&self, len: usize) -> bool {
+        self.buffered == 0 || self.buffered + cost(len as u64) <= self.limits.buffer
+    }
+
+    /// Fixes the mode of a channel.
+    pub(crate) fn open(&mut self, channel: u32, mode: Mode) -> Result<(), SendError> {
+        if u64::from(channel) >= self.limits.channels_max {
+            return Err(SendError::NoChannel { channel, max: self.limits.channels_max - 1 });
+        }
+        let limit = self.limits.max_channel_data;
+        let known = self.channels.entry(channel).or_insert_with(|| OutChannel::new(mode, limit));
+        if known.mode == mode {
+            Ok(())
+        } else {
+            Err(SendError::ModeConflict { channel, mode: known.mode })
+        }
+    }
+
+    /// Takes a message.
+    pub(crate) fn push(
+        &mut self,
+        now: Time,
+        data: Vec<u8>,
+        options: SendOptions,
+    ) -> Result<Receipt, SendError> {
+        let SendOptions { channel: id, deadline, priority } = options;
+        if data.len() as u64 > self.limits.message_len_max {
+            return Err(SendError::TooLong { len: data.len(), max: self.limits.message_len_max });
+        }
+        if !self.channels.contains_key(&id) {
+            self.open(id, Mode::Ordered)?;
+        }
+        if !self.has_room(data.len()) {
+            return Err(SendError::Full);
+        }
+        let class = Class::new(priority, deadline.map(|after| now + after));
+        let receipt = self.receipts.issue();
+        if class.deadline != Time::FAR {
+            self.deadlines.insert((class.deadline, id, Expiring::Queued(class, receipt)));
+        }
+        self.supersede(id);
+        self.buffered += cost(data.len() as u64);
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.push(Queued { data, receipt, class, is_dead: false });
+            self.place(id);
+        }
+        Ok(receipt)
+    }
+
+    /// On a sequenced channel a new message makes the older ones worthless.
+    fn supersede(&mut self, id: u32) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.mode != Mode::Sequenced {
+            return;
+        }
+        let queued: Vec<Queued> = channel.take_queued().collect();
+        for message in queued {
+            self.buffered -= cost(message.data.len() as u64);
+            self.settle_lost(id, message.class, message.receipt);
+        }
+        for live in self.channels.get(&id).map(OutChannel::partly_sent).unwrap_or_default() {
+            self.give_up(id, live, Outcome::Lost);
+        }
+    }
+
+    fn settle_lost(&mut self, channel: u32, class: Class, receipt: Receipt) {
+        if let Some(at) = class.expires_at() {
+            self.deadlines.remove(&(at, channel, Expiring::Queued(class, receipt)));
+        }
+        self.receipts.settle(receipt, Outcome::Lost);
+    }
+
+    /// Puts a channel where the scheduler finds it, or takes it away.
+    fn place(&mut self, id: u32) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        // Without credit nothing starts, but lost pieces and skips still go.
+        let place = channel.next(!self.blocked.contains(&id)).map(|(class, _)| {
+            if channel.place.is_none() {
+                channel.turn = channel.turn.max(self.turn);
+            }
+            (class, channel.turn)
+        });
+        if place == channel.place {
+            return;
+        }
+        if let Some((class, turn)) = channel.place {
+            self.ready.remove(&(class, turn, id));
+        }
+        if let Some((class, turn)) = place {
+            self.ready.insert((class, turn, id));
+        }
+        channel.place = place;
+    }
+
+    /// Fills `out` with frames up to a length of `end`; what they carry goes to `frames`.
+    ///
+    /// Returns whether anything was written; `max_len` is the room of an empty packet.
+    pub(crate) fn fill(
+        &mut self,
+        now: Time,
+        out: &mut Vec<u8>,
+        end: usize,
+        max_len: usize,
+        frames: &mut Vec<SentFrame>,
+    ) -> bool {
+        let start = out.len();
+        let mut stamped = false;
+        while let Some((_, turn, id)) = self.ready.first().copied() {
+            self.turn = turn;
+            let Some(channel) = self.channels.get_mut(&id) else { break };
+            let before = out.len();
+            let wrote = match channel.next(!self.blocked.contains(&id)) {
+                Some((_, Next::Skip(skipped))) if before + SKIP_LEN_MAX <= end => {
+                    let mode = channel.mode;
+                    if let Some(total) = channel.on_skip_sent(skipped) {
+                        Frame::Skip { channel: id, mode, id: skipped, total }.compose(out);
+                        frames.push(SentFrame::Skip { channel: id, id: skipped });
+                    }
+                    true
+                }
+                Some((_, Next::Skip(_))) => false,
+                Some((_, Next::Piece(live))) => {
+                    self.write_piece(now, id, live, out, end, &mut stamped, frames)
+                }
+                Some((_, Next::Start)) => {
+                    let cost = channel.start_cost();
+                    let is_charged = channel.has_credit();
+                    if is_charged && !(self.credit.covers(cost) && channel.credit.covers(cost)) {
+                        self.blocked.insert(id);
+                        self.place(id);
+                        continue;
+                    }
+                    // A message that fits one packet is not cut to fill the rest of this one.
+                    let len = channel.start_len();
+                    let room = end.saturating_sub(before + FRAME_OVERHEAD_MAX);
+                    if len > room
+                        && (len + FRAME_OVERHEAD_MAX <= max_len || room < FRAGMENT_LEN_MIN)
+                    {
+                        false
+                    } else {
+                        self.start(id, is_charged, cost).is_some_and(|live| {
+                            self.write_piece(now, id, live, out, end, &mut stamped, frames)
+                        })
+                    }
+                }
+                None => true,
+            };
+            if let Some(channel) = self.channels.get_mut(&id) {
+                channel.turn_bytes += (out.len() - before) as u64;
+                if channel.turn_bytes >= TURN_BYTES {
+                    channel.turn_bytes = 0;
+                    channel.turn += 1;
+                }
+            }
+            self.place(id);
+            if !wrote {
+                break;
+            }
+        }
+        out.len() > start
+    }
+
+    fn start(&mut self, id: u32, is_charged: bool, cost: u64) -> Option<u64> {
+        let channel = self.channels.get_mut(&id)?;
+        let live = channel.start()?;
+        if is_charged {
+            self.credit.take(cost);
+            channel.credit.take(cost);
+        }
+        let message = channel.live(live)?;
+        if let Some(at) = message.class.expires_at() {
+            self.deadlines.remove(&(at, id, Expiring::Queued(message.class, message.receipt)));
+            self.deadlines.insert((at, id, Expiring::Live(live)));
+        }
+        Some(live)
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn write_piece(
+        &mut self,
+        now: Time,
+        id: u32,
+        live_id: u64,
+        out: &mut Vec<u8>,
+        end: usize,
+        stamped: &mut bool,
+        frames: &mut Vec<SentFrame>,
+    ) -> bool {
+        let Some(channel) = self.channels.get_mut(&id) else { return false };
+        let mode = channel.mode;
+        let Some(live) = channel.live_mut(live_id) else { return false };
+        let deadline = live.class.expires_at();
+        let Some(piece) = live.next_piece() else { return false };
+        let total = live.total();
+        let head = MsgHead {
+            channel: id,
+            id: live_id,
+            mode,
+            total,
+            offset: piece.start,
+            deadline_us: deadline.map(|at| at.0),
+        };
+        let mark = out.len();
+        if deadline.is_some() && !*stamped {
+            Frame::Timestamp(now.0).compose(out);
+        }
+        let room = end.saturating_sub(out.len());
+        let wanted = piece.len();
+        let whole = head.len(wanted, false) + wanted <= room;
+        let len = if whole {
+            wanted
+        } else {
+            // The rest of the packet; as if it were a fragment, whose head is the longest.
+            room.saturating_sub(head.len(usize::MAX, true)).min(wanted)
+        };
+        if !whole && len < FRAGMENT_LEN_MIN.min(wanted).max(1) {
+            out.truncate(mark);
+            return false;
+        }
+        *stamped |= deadline.is_some();
+        if !whole {
+            // Without its length the data must end the packet: padding goes before it.
+            let gap = room - head.len(len, true) - len;
+            Frame::Padding(gap).compose(out);
+        }
+        if live.has_lost() {
+            self.retransmitted_bytes += len as u64;
+        }
+        let from = piece.start as usize;
+        head.compose(out, &live.data[from..from + len], !whole);
+        live.on_sent(len as u32);
+        let (len, offset) = (len as u32, piece.start);
+        frames.push(SentFrame::Msg { channel: id, id: live_id, offset, len });
+        channel.refresh(live_id);
+        true
+    }
+
+    /// A MSG frame arrived at the peer.
+    pub(crate) fn on_msg_acked(
+        &mut self,
+        id: u32,
+        live_id: u64,
+        offset: u32,
+        len: u32,
+        ack: AckInfo,
+    ) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
+        if !live.on_acked(offset, len) {
+            channel.refresh(live_id);
+            self.place(id);
+            return;
+        }
+        let Some(live) = channel.forget(live_id) else { return };
+        self.buffered -= cost(live.data.len() as u64);
+        let deadline = live.class.expires_at();
+        let outcome = match deadline {
+            Some(at) if ack.arrived_by > at => Outcome::Expired,
+            _ => Outcome::Acked,
+        };
+        if let Some(at) = deadline {
+            self.deadlines.remove(&(at, id, Expiring::Live(live_id)));
+        }
+        self.receipts.settle(live.receipt, outcome);
+        self.place(id);
+    }
+
+    /// A MSG frame was lost, or (`is_probe`) is to be repeated although it may not be.
+    pub(crate) fn on_msg_lost(
+        &mut self,
+        now: Time,
+        id: u32,
+        live_id: u64,
+        (offset, len): (u32, u32),
+        is_probe: bool,
+    ) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let mode = channel.mode;
+        let is_old = mode == Mode::Sequenced && channel.has_newer(live_id);
+        let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
+        let is_late = live.class.deadline <= now;
+        if is_probe && (is_late || is_old || mode == Mode::Unreliable) {
+            return;
+        }
+        if is_late {
+            self.give_up(id, live_id, Outcome::Expired);
+        } else if is_old || mode == Mode::Unreliable {
+            self.give_up(id, live_id, Outcome::Lost);
+        } else {
+            live.on_lost(offset, len);
+            channel.refresh(live_id);
+            self.place(id);
+        }
+    }
+
+    pub(crate) fn on_skip_acked(&mut self, id: u32, live_id: u64) {
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.forget(live_id);
+            self.place(id);
+        }
+    }
+
+    pub(crate) fn on_skip_lost(&mut self, id: u32, live_id: u64) {
+        if let Some(channel) = self.channels.get_mut(&id) {
+            channel.on_skip_lost(live_id);
+            self.place(id);
+        }
+    }
+
+    /// Ends a begun message before it is complete.
+    fn give_up(&mut self, id: u32, live_id: u64, outcome: Outcome) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some(live) = channel.live(live_id).filter(|live| !live.is_skipped) else { return };
+        let (class, receipt, len) = (live.class, live.receipt, live.data.len() as u64);
+        if channel.has_credit() {
+            channel.skip(live_id);
+        } else {
+            channel.forget(live_id);
+        }
+        self.buffered -= cost(len);
+        if let Some(at) = class.expires_at() {
+            self.deadlines.remove(&(at, id, Expiring::Live(live_id)));
+        }
+        self.receipts.settle(receipt, outcome);
+        self.place(id);
+    }
+
+    /// The peer grants more to the connection.
+    pub(crate) fn raise_credit(&mut self, limit: u64) {
+        if self.credit.raise(limit) {
+            for id in std::mem::take(&mut self.blocked) {
+                self.place(id);
+            }
+        }
+    }
+
+    /// The peer grants more to a channel.
+    pub(crate) fn raise_channel_credit(&mut self, id: u32, limit: u64) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        if channel.credit.raise(limit) && self.blocked.remove(&id) {
+            self.place(id);
+        }
+    }
+
+    /// When the next message becomes worthless.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first().map(|(at, _, _)| *at)
+    }
+
+    /// Drops the messages that became worthless.
+    ///
+    /// One that is wholly on its way is left to its acknowledgement: it may have been in time.
+    pub(crate) fn expire(&mut self, now: Time) {
+        while let Some(entry) = self.deadlines.first().copied().filter(|(at, _, _)| *at <= now) {
+            let (_, id, expiring) = entry;
+            self.deadlines.remove(&entry);
+            let Some(channel) = self.channels.get_mut(&id) else { continue };
+            match expiring {
+                Expiring::Live(live_id) => {
+                    let unfinished = channel
+                        .live(live_id)
+                        .is_some_and(|live| live.has_unsent() || live.has_lost());
+                    if unfinished {
+                        self.give_up(id, live_id, Outcome::Expired);
+                    }
+                }
+                Expiring::Queued(class, receipt) => {
+                    let len = channel.kill_queued(class, receipt);
+                    if let Some(len) = len {
+                        self.buffered -= cost(len as u64);
+                        self.receipts.settle(receipt, Outcome::Expired);
+                    }
+                    self.place(id);
+                }
+            }
+        }
+    }
+
+    /// The connection is over.
+    pub(crate) fn abandon(&mut self) {
+        self.receipts.settle_all();
+        self.channels.clear();
+        self.ready.clear();
+        self.blocked.clear();
+        self.deadlines.clear();
+        self.buffered = 0;
+    }
+}
+
+/// The longest head of a MSG frame and its timestamp, in bytes.
+const FRAME_OVERHEAD_MAX: usize = 9 + 1 + 4 + 8 + 4 + 4 + 8 + 4;
