@@ -48,11 +48,13 @@ pub(crate) struct Window {
     /// What of it was taken by the application or given up.
     released: u64,
     granted: u64,
+    /// The peer waits: whatever can be granted is worth a frame.
+    peer_waits: bool,
 }
 
 impl Window {
     pub(crate) fn new(size: u64) -> Self {
-        Self { size, claimed: 0, released: 0, granted: size }
+        Self { size, claimed: 0, released: 0, granted: size, peer_waits: false }
     }
 
     /// The peer charges for a message. Returns whether it had the credit.
@@ -68,11 +70,18 @@ impl Window {
 
     /// Whether enough was released since the last grant to tell the peer.
     pub(crate) fn is_grant_due(&self) -> bool {
-        self.released + self.size - self.granted >= self.size / 4
+        let grantable = self.released + self.size - self.granted;
+        grantable >= self.size / 4 || self.peer_waits && grantable > 0
+    }
+
+    /// The peer has less credit than its next message takes.
+    pub(crate) fn on_blocked(&mut self) {
+        self.peer_waits = true;
     }
 
     /// The limit to grant now.
     pub(crate) fn grant(&mut self) -> u64 {
+        self.peer_waits = false;
         self.granted = self.released + self.size;
         self.granted
     }

@@ -88,8 +88,10 @@ impl LossDetector {
         self.pto_count = 0;
     }
 
-    pub(crate) fn on_pto(&mut self) {
-        self.pto_count += 1;
+    /// The probe timeout expired. It starts anew now, whether or not a probe may leave.
+    pub(crate) fn on_pto(&mut self, now: Time) {
+        self.pto_count = self.pto_count.saturating_add(1);
+        self.last_eliciting_at = Some(now);
     }
 
     /// How many packets of `acked` had been declared lost. The thresholds grow accordingly.
@@ -267,9 +269,9 @@ mod tests {
         for expected in [pto, pto * 2, pto * 4] {
             let at = detector.deadline(&sent, &rtt(), Micros::ZERO);
             assert_eq!(at, Some(Time(1000) + expected));
-            detector.on_pto();
+            detector.on_pto(Time(1000));
         }
-        (0..30).for_each(|_| detector.on_pto());
+        (0..30).for_each(|_| detector.on_pto(Time(1000)));
         let at = detector.deadline(&sent, &rtt(), Micros::ZERO);
         assert_eq!(at, Some(Time(1000) + PTO_BACKED_OFF_MAX));
     }

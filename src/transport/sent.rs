@@ -20,6 +20,8 @@ pub(crate) enum SentFrame {
     MaxData,
     /// A channel's credit.
     MaxChannel { channel: u32 },
+    /// A message of ours waits for credit.
+    Blocked,
     /// We acknowledged up to here; once the peer has it, we can stop repeating.
     Ack { largest: u64 },
     /// One of our connection ids.

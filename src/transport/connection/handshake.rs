@@ -115,9 +115,10 @@ impl Connection {
         handshake.is_due = false;
         handshake.attempts += 1;
         handshake.sent_at = now;
-        // RFC 9002 §6.2: repeat after a probe timeout, then twice as long each time.
+        // RFC 9002 §6.2: repeat after a probe timeout, then after twice that.
         let backoff = 1_u64 << (handshake.attempts - 1).min(8);
-        let again = now + self.path.rtt.pto(Micros::ZERO) * backoff;
+        let wait = self.path.rtt.pto(Micros::ZERO) * backoff;
+        let again = now + wait.min(REPEAT_AFTER_MAX);
         self.timers.set(Timer::Handshake, again.min(self.handshake.gives_up_at));
         true
     }
@@ -203,6 +204,9 @@ impl Connection {
         self.events.push_back(ConnectionEvent::Connected);
     }
 }
+
+/// A handshake packet is repeated at least this often: ten seconds of patience are six tries.
+const REPEAT_AFTER_MAX: Micros = Micros::from_ms(2000);
 
 /// A peer that says it holds acknowledgements back longer is not believed: our probes would
 /// wait for it.

@@ -318,6 +318,12 @@ impl Connection {
         self.outbox.receipts().changes()
     }
 
+    /// Whether nothing is under way: every message is settled, and the peer knows of those that
+    /// were given up.
+    pub fn is_flushed(&self) -> bool {
+        self.outbox.is_idle()
+    }
+
     /// How many messages wait for the application.
     pub fn waiting(&self) -> u64 {
         self.inbox.waiting()
@@ -399,7 +405,8 @@ impl Connection {
             State::Closing if self.close_repeats < CLOSE_REPEATS_MAX => {
                 self.close_repeats += 1;
                 self.pending.close = true;
-                self.timers.set(Timer::Close, now + self.pto());
+                let wait = self.pto() * (1 << self.close_repeats);
+                self.timers.set(Timer::Close, now + wait.min(CLOSE_WAIT_MAX));
             }
             _ => {
                 self.enter(now, Event::Forgotten);
@@ -438,3 +445,6 @@ impl Connection {
 /// CLOSE is repeated this often unless the peer answers it (RFC 9000 §10.2: at least three
 /// probe timeouts).
 const CLOSE_REPEATS_MAX: u8 = 6;
+
+/// The longest time between two of them.
+const CLOSE_WAIT_MAX: Micros = Micros::from_secs(3);

@@ -99,6 +99,9 @@ impl Connection {
         self.path.migrate(now, from, challenge, self.config.congestion);
         self.path.on_received(len);
         self.remote_ids.switch();
+        // What was waited for on the old path says nothing about this one.
+        self.detector.on_progress();
+        self.set_loss_timer();
         self.timers.set(Timer::Path, now + self.pto());
     }
 
@@ -152,6 +155,7 @@ impl Connection {
                 let delay = Micros(delay_us_max).min(self.config.ack_delay_max);
                 self.acks.on_frequency(seq, threshold, delay);
             }
+            Frame::Blocked => self.inbox.on_blocked(),
             Frame::Timestamp(time_us) => self.peer_clock.on_timestamp(now, time_us),
             Frame::Close { code, reason } => self.on_close(now, code, reason),
         }

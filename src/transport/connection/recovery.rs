@@ -113,6 +113,7 @@ impl Connection {
             SentFrame::Ack { largest } => self.acks.on_ack_of_ack(largest),
             SentFrame::MaxData
             | SentFrame::MaxChannel { .. }
+            | SentFrame::Blocked
             | SentFrame::NewCid { .. }
             | SentFrame::RetireCid { .. } => {}
         }
@@ -181,6 +182,7 @@ impl Connection {
             SentFrame::MaxChannel { channel } => self.inbox.on_channel_grant_lost(channel),
             SentFrame::NewCid { seq } => self.local_ids.on_lost(seq),
             SentFrame::RetireCid { seq } => self.remote_ids.on_retirement_lost(seq),
+            SentFrame::Blocked => self.outbox.on_blocked_lost(),
             // A later acknowledgement says more.
             SentFrame::Ack { .. } => {}
         }
@@ -198,7 +200,7 @@ impl Connection {
 
     /// RFC 9002 §6.2.4: send something that will be acknowledged, old data rather than nothing.
     fn on_probe_timeout(&mut self, now: Time) {
-        self.detector.on_pto();
+        self.detector.on_pto(now);
         self.stats.probes += 1;
         self.probes = PROBES_PER_TIMEOUT;
         self.pending.ping = true;

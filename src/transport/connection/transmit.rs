@@ -52,6 +52,8 @@ const NUMBER_AND_PAYLOAD_MIN: usize = 4;
 /// An ACK with many ranges asks to be acknowledged after so many that were not.
 const ACKS_IN_A_ROW_MAX: u8 = 10;
 const ACK_RANGES_MANY: usize = 8;
+/// To an unproved address nothing shorter than this is sent: it would not hold a challenge.
+const UNPROVED_LEN_MIN: usize = 64;
 /// Room an ACK leaves for what else the packet carries.
 const ACK_ROOM_MAX: usize = 400;
 
@@ -78,9 +80,7 @@ impl Connection {
             self.count_sent(now, &done, 1);
             return Some(done);
         }
-        if self.protection.is_none() {
-            return None;
-        }
+        self.protection.as_ref()?;
         if self.state.is_over() {
             return self.write_close(out).then(|| {
                 let done = transmit(remote, out.len() - start, out, Ecn::NotEct);
@@ -129,14 +129,19 @@ impl Connection {
         let (mut segments, mut segment_len) = (0_u64, 0);
         while segments < segments_max as u64 {
             let unsent_before = (out.len() - batch_start) as u64;
-            let allowed = self.allowed(now, mtu as u64, unsent_before);
+            let left = self.path.amplification_left().saturating_sub(unsent_before);
+            let len_max = mtu.min(usize::try_from(left).unwrap_or(usize::MAX));
+            if len_max < UNPROVED_LEN_MIN {
+                break;
+            }
+            let allowed = self.allowed(now, mtu as u64);
             let (data, is_probe) = match allowed {
                 Allowed::Nothing => break,
                 Allowed::AckOnly => (false, false),
                 Allowed::Data { is_probe } => (true, is_probe),
             };
             let start = out.len();
-            let wanted = Wanted { len_max: mtu, data, is_probe, is_mtu_probe: false };
+            let wanted = Wanted { len_max, data, is_probe, is_mtu_probe: false };
             if !self.write_packet(now, out, wanted) {
                 break;
             }
@@ -154,18 +159,17 @@ impl Connection {
 
     fn has_control(&self) -> bool {
         self.pending.ping
-            || self.pending.path_response.is_some()
-            || self.path.challenge.is_some_and(|challenge| challenge.is_due)
             || self.inbox.has_grants()
+            || self.outbox.has_blocked_notice()
             || self.local_ids.has_unsent()
             || self.remote_ids.has_retirements()
     }
 
-    fn allowed(&mut self, now: Time, mtu: u64, unsent: u64) -> Allowed {
-        if self.path.amplification_left() < unsent + mtu {
-            return Allowed::Nothing;
-        }
-        if self.probes > 0 {
+    fn allowed(&mut self, now: Time, mtu: u64) -> Allowed {
+        // Proving a path does not wait for a window full of packets to the old one.
+        let proves_path = self.pending.path_response.is_some()
+            || self.path.challenge.is_some_and(|challenge| challenge.is_due);
+        if self.probes > 0 || proves_path {
             return Allowed::Data { is_probe: true };
         }
         let ack_only = if self.acks.is_due() { Allowed::AckOnly } else { Allowed::Nothing };
@@ -279,7 +283,10 @@ impl Connection {
     /// RFC 9000 §13.2.4: once in a while an ACK must itself be acknowledged, or it would list
     /// the same ranges for ever.
     fn wants_ack_of_ack(&self) -> bool {
-        self.acks_in_a_row >= ACKS_IN_A_ROW_MAX && self.acks.received().len() >= ACK_RANGES_MANY
+        let with_one = self.sent.bytes_in_flight() + u64::from(self.path.mtu.current());
+        self.acks_in_a_row >= ACKS_IN_A_ROW_MAX
+            && self.acks.received().len() >= ACK_RANGES_MANY
+            && with_one <= self.path.congestion.window()
     }
 
     fn write_ack(
@@ -293,7 +300,7 @@ impl Connection {
             return false;
         }
         let Some(largest) = self.acks.received().highest() else { return false };
-        let room = (end - out.len()).min(ACK_ROOM_MAX);
+        let room = ((end - out.len()) / 2).min(ACK_ROOM_MAX);
         let ranges = self.acks.received().descending();
         let delay_us = self.acks.delay(now).0;
         if compose_ack(out, room, ranges, delay_us, self.acks.ecn()).is_none() {
@@ -324,6 +331,9 @@ impl Connection {
             } else if let Some((channel, limit)) = self.inbox.take_channel_grant() {
                 Frame::MaxChannel { channel, limit }.compose(out);
                 frames.push(SentFrame::MaxChannel { channel });
+            } else if self.outbox.take_blocked_notice() {
+                Frame::Blocked.compose(out);
+                frames.push(SentFrame::Blocked);
             } else if let Some((seq, cid)) = self.local_ids.take_unsent() {
                 let reset_token = reset_token(&self.reset_key, cid.0);
                 Frame::NewCid { seq, cid, reset_token }.compose(out);

@@ -259,6 +259,18 @@ impl Inbox {
         Some((id, channel.incoming.window.grant()))
     }
 
+    /// The peer waits for credit.
+    pub(crate) fn on_blocked(&mut self) {
+        self.window.on_blocked();
+        self.is_grant_due |= self.window.is_grant_due();
+        for (id, channel) in &mut self.channels {
+            channel.incoming.window.on_blocked();
+            if channel.incoming.window.is_grant_due() {
+                self.channel_grants.insert(*id);
+            }
+        }
+    }
+
     pub(crate) fn has_grants(&self) -> bool {
         self.is_grant_due || !self.channel_grants.is_empty()
     }

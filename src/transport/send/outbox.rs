@@ -46,6 +46,8 @@ pub(crate) struct Outbox {
     ready: BTreeSet<(Class, u64, u32)>,
     /// Channels that wait for credit.
     blocked: BTreeSet<u32>,
+    /// The peer must be told that something waits for credit.
+    blocked_notice: bool,
     deadlines: BTreeSet<(Time, u32, Expiring)>,
     receipts: Receipts,
     credit: Credit,
@@ -61,6 +63,7 @@ impl Outbox {
             channels: BTreeMap::new(),
             ready: BTreeSet::new(),
             blocked: BTreeSet::new(),
+            blocked_notice: false,
             deadlines: BTreeSet::new(),
             receipts: Receipts::default(),
             credit: Credit::new(limits.max_data),
@@ -228,6 +231,7 @@ impl Outbox {
                     let is_charged = channel.has_credit();
                     if is_charged && !(self.credit.covers(cost) && channel.credit.covers(cost)) {
                         self.blocked.insert(id);
+                        self.blocked_notice = true;
                         self.place(id);
                         continue;
                     }
@@ -424,6 +428,19 @@ impl Outbox {
         }
         self.receipts.settle(receipt, outcome);
         self.place(id);
+    }
+
+    /// Whether the peer must be told that something waits for credit.
+    pub(crate) fn has_blocked_notice(&self) -> bool {
+        self.blocked_notice
+    }
+
+    pub(crate) fn take_blocked_notice(&mut self) -> bool {
+        std::mem::take(&mut self.blocked_notice)
+    }
+
+    pub(crate) fn on_blocked_lost(&mut self) {
+        self.blocked_notice = !self.blocked.is_empty();
     }
 
     /// The peer grants more to the connection.

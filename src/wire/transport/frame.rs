@@ -22,6 +22,7 @@ const RETIRE_CID: u8 = 0x0c;
 const ACK_FREQUENCY: u8 = 0x0d;
 const CLOSE: u8 = 0x0e;
 const TIMESTAMP: u8 = 0x0f;
+const BLOCKED: u8 = 0x10;
 
 const MSG: u8 = 0x80;
 const MSG_MODE_SHIFT: u8 = 5;
@@ -208,6 +209,8 @@ pub enum Frame<'a> {
     },
     /// The sender's clock when the packet left, in microseconds; goes with deadlines.
     Timestamp(u64),
+    /// A message waits for credit: grant what can be granted.
+    Blocked,
 }
 
 impl Frame<'_> {
@@ -258,6 +261,7 @@ impl Frame<'_> {
                 out.extend_from_slice(reason.as_bytes());
             }
             Frame::Timestamp(time_us) => numbers(out, TIMESTAMP, &[time_us]),
+            Frame::Blocked => out.push(BLOCKED),
         }
     }
 }
@@ -328,6 +332,7 @@ impl<'a> Frames<'a> {
                 Frame::Close { code, reason }
             }
             TIMESTAMP => Frame::Timestamp(reader.varint()?),
+            BLOCKED => Frame::Blocked,
             _ if kind & MSG != 0 => Frame::Msg(msg(kind, reader, start)?),
             _ => return Err(start.error(WireErrorKind::FrameType)),
         })

@@ -100,6 +100,7 @@ fn frames() -> impl Strategy<Value = Frame<'static>> {
     let channel = 0..CHANNELS_MAX as u32;
     prop_oneof![
         Just(Frame::Ping),
+        Just(Frame::Blocked),
         (channel.clone(), modes(), 0..VARINT_MAX, 0..=MESSAGE_LEN_MAX as u32)
             .prop_map(|(channel, mode, id, total)| Frame::Skip { channel, mode, id, total }),
         varints().prop_map(Frame::MaxData),

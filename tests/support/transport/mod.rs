@@ -1,0 +1,11 @@
+//! A world in virtual time: one server, some clients, netem between them, checkers around them.
+//!
+//! `world` moves datagrams and time, `scenario` draws what happens from a seed, `traffic` makes
+//! messages that prove themselves, `check` says what must hold.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+pub mod check;
+pub mod scenario;
+pub mod traffic;
+pub mod world;

@@ -1,0 +1,55 @@
+//! The transport in virtual time over netem: random scenarios from seeds, each checked whole.
+//!
+//! A failing seed prints the command that repeats it. `UDPCORE_SEED=n` runs one seed,
+//! `UDPCORE_SEEDS=n` that many (10^5 for a soak).
+
+#[path = "support/transport/mod.rs"]
+mod support;
+
+use support::scenario::Scenario;
+use support::world::World;
+
+const SEEDS_DEFAULT: u64 = 1000;
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
+/// Runs one seed; a failure says how to repeat it.
+fn run(seed: u64) -> support::world::Summary {
+    let outcome = std::panic::catch_unwind(|| World::new(Scenario::random(seed)).run());
+    outcome.unwrap_or_else(|cause| {
+        eprintln!("{:?}", Scenario { plans: Vec::new(), ..Scenario::random(seed) });
+        eprintln!("seed {seed} failed; repeat with:");
+        eprintln!("  UDPCORE_SEED={seed} cargo test --test transport_sim random_scenarios");
+        std::panic::resume_unwind(cause)
+    })
+}
+
+#[test]
+fn random_scenarios_hold_every_promise() {
+    let seeds = match number("UDPCORE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("UDPCORE_SEEDS").unwrap_or(SEEDS_DEFAULT),
+    };
+    let mut virtual_us = 0;
+    let mut delivered = 0;
+    for seed in seeds.clone() {
+        let summary = run(seed);
+        virtual_us += summary.finished.0;
+        delivered += summary.delivered;
+    }
+    assert!(delivered > 0);
+    eprintln!(
+        "{} seeds, {} s of virtual time, {delivered} messages delivered",
+        seeds.end - seeds.start,
+        virtual_us / 1_000_000
+    );
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    for seed in 0..50 {
+        assert_eq!(run(seed), run(seed), "seed {seed}");
+    }
+}
