@@ -120,9 +120,9 @@ impl World {
         }
         for pair in &self.pairs {
             let client = pair.endpoint.connection(pair.client.handle).expect("kept");
-            pair.up.check_complete(client);
             let told = || (client.stats(), client.state());
             assert_eq!(pair.client.closed, Some(CloseReason::Local), "{:?}", told());
+            pair.up.check_complete(client);
             let end = pair.server.as_ref().expect("the server met the client");
             let server = self.server.connection(end.handle).expect("kept");
             pair.down.check_complete(server);
