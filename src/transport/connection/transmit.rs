@@ -53,7 +53,7 @@ const NUMBER_AND_PAYLOAD_MIN: usize = 4;
 const ACKS_IN_A_ROW_MAX: u8 = 10;
 const ACK_RANGES_MANY: usize = 8;
 /// To an unproved address nothing shorter than this is sent: it would not hold a challenge.
-const UNPROVED_LEN_MIN: usize = 64;
+const UNPROVED_LEN_MIN: usize = 40;
 /// Room an ACK leaves for what else the packet carries.
 const ACK_ROOM_MAX: usize = 400;
 

@@ -120,18 +120,18 @@ impl World {
         }
         for pair in &self.pairs {
             let client = pair.endpoint.connection(pair.client.handle).expect("kept");
-            let told = || (client.stats(), client.state());
+            let told = || self.describe();
             assert_eq!(pair.client.closed, Some(CloseReason::Local), "{:?}", told());
             pair.up.check_complete(client);
             let end = pair.server.as_ref().expect("the server met the client");
             let server = self.server.connection(end.handle).expect("kept");
             pair.down.check_complete(server);
-            let told = || (server.stats(), server.state());
+            let told = || self.describe();
             // Where nothing passes for seconds, CLOSE may not either; then silence tells.
             let lost_close =
                 !self.scenario.outages.is_empty() && end.closed == Some(CloseReason::IdleTimeout);
             let orderly = end.closed == Some(CloseReason::Peer);
-            assert!(orderly || lost_close, "{:?} {:?}", end.closed, told());
+            assert!(orderly || lost_close, "{:?} {}", end.closed, told());
         }
         Summary {
             trace_hash: self.hash,
