@@ -40,11 +40,13 @@ mod _core {
     use super::dns_record::{PyQuestion, PyRecord};
 
     #[pymodule_export]
+    use super::dns_server::PyDnsServer;
+
+    #[pymodule_export]
     use super::fec::{FecCode, FecReceiver, fec_datagrams};
 
     #[pymodule_export]
     use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
-    use super::dns_server::PyDnsServer;
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
