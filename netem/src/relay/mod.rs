@@ -2,8 +2,8 @@
 //!
 //! Each client gets an upstream socket of its own, so the server sees distinct peers. Clients are
 //! numbered by first arrival: that is their flow. TOS and ECN are carried across both ways, and
-//! answers leave from the address that the client sent to. The engine runs on its own thread; everything
-//! here may be called from any thread.
+//! answers leave from the address that the client sent to. The engine runs on its own thread;
+//! everything here may be called from any thread.
 //!
 //! Rules of this folder: no datagram is lost without being counted by reason; the upstream may be
 //! down, come and go; no datagram leaves before its time.

@@ -150,7 +150,8 @@ proptest! {
         to_end in any::<bool>(),
     ) {
         let len = data.len() as u32;
-        let (offset, total) = cut.map_or((0, len), |(before, after)| (before, before + len + after));
+        let (offset, total) =
+            cut.map_or((0, len), |(before, after)| (before, before + len + after));
         let head = MsgHead { channel, id, mode, total, offset, deadline_us };
         let mut out = Vec::new();
         head.compose(&mut out, &data, to_end);
@@ -172,7 +173,11 @@ proptest! {
     }
 
     #[test]
-    fn short_header_round_trip(key_phase in any::<bool>(), dcid in any::<u64>(), pn in 1..u64::from(u32::MAX)) {
+    fn short_header_round_trip(
+        key_phase in any::<bool>(),
+        dcid in any::<u64>(),
+        pn in 1..u64::from(u32::MAX),
+    ) {
         let number_len = PacketNumberLen::for_number(pn, Some(pn - 1));
         let mask = u32::MAX >> (32 - 8 * number_len.bytes());
         let header = ShortHeader {

@@ -1,5 +1,7 @@
 //! All outgoing channels of a connection and the scheduler over them.
 
+mod settle;
+
 use super::channel::{Next, OutChannel, Queued};
 use super::{Class, SendError, SendOptions};
 use crate::transport::flow_control::{Credit, cost};
@@ -340,96 +342,6 @@ impl Outbox {
         true
     }
 
-    /// A MSG frame arrived at the peer.
-    pub(crate) fn on_msg_acked(
-        &mut self,
-        id: u32,
-        live_id: u64,
-        offset: u32,
-        len: u32,
-        ack: AckInfo,
-    ) {
-        let Some(channel) = self.channels.get_mut(&id) else { return };
-        let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
-        if !live.on_acked(offset, len) {
-            channel.refresh(live_id);
-            self.place(id);
-            return;
-        }
-        let Some(live) = channel.forget(live_id) else { return };
-        self.buffered -= cost(live.data.len() as u64);
-        let deadline = live.class.expires_at();
-        let outcome = match deadline {
-            Some(at) if ack.arrived_by > at => Outcome::Expired,
-            _ => Outcome::Acked,
-        };
-        if let Some(at) = deadline {
-            self.deadlines.remove(&(at, id, Expiring::Live(live_id)));
-        }
-        self.receipts.settle(live.receipt, outcome);
-        self.place(id);
-    }
-
-    /// A MSG frame was lost, or (`is_probe`) is to be repeated although it may not be.
-    pub(crate) fn on_msg_lost(
-        &mut self,
-        now: Time,
-        id: u32,
-        live_id: u64,
-        (offset, len): (u32, u32),
-        is_probe: bool,
-    ) {
-        let Some(channel) = self.channels.get_mut(&id) else { return };
-        let mode = channel.mode;
-        let is_old = mode == Mode::Sequenced && channel.has_newer(live_id);
-        let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
-        let is_late = live.class.deadline <= now;
-        if is_probe && (is_late || is_old || mode == Mode::Unreliable) {
-            return;
-        }
-        if is_late {
-            self.give_up(id, live_id, Outcome::Expired);
-        } else if is_old || mode == Mode::Unreliable {
-            self.give_up(id, live_id, Outcome::Lost);
-        } else {
-            live.on_lost(offset, len);
-            channel.refresh(live_id);
-            self.place(id);
-        }
-    }
-
-    pub(crate) fn on_skip_acked(&mut self, id: u32, live_id: u64) {
-        if let Some(channel) = self.channels.get_mut(&id) {
-            channel.forget(live_id);
-            self.place(id);
-        }
-    }
-
-    pub(crate) fn on_skip_lost(&mut self, id: u32, live_id: u64) {
-        if let Some(channel) = self.channels.get_mut(&id) {
-            channel.on_skip_lost(live_id);
-            self.place(id);
-        }
-    }
-
-    /// Ends a begun message before it is complete.
-    fn give_up(&mut self, id: u32, live_id: u64, outcome: Outcome) {
-        let Some(channel) = self.channels.get_mut(&id) else { return };
-        let Some(live) = channel.live(live_id).filter(|live| !live.is_skipped) else { return };
-        let (class, receipt, len) = (live.class, live.receipt, live.data.len() as u64);
-        if channel.has_credit() {
-            channel.skip(live_id);
-        } else {
-            channel.forget(live_id);
-        }
-        self.buffered -= cost(len);
-        if let Some(at) = class.expires_at() {
-            self.deadlines.remove(&(at, id, Expiring::Live(live_id)));
-        }
-        self.receipts.settle(receipt, outcome);
-        self.place(id);
-    }
-
     /// Whether the peer must be told that something waits for credit.
     pub(crate) fn has_blocked_notice(&self) -> bool {
         self.blocked_notice
@@ -458,50 +370,6 @@ impl Outbox {
         if channel.credit.raise(limit) && self.blocked.remove(&id) {
             self.place(id);
         }
-    }
-
-    /// When the next message becomes worthless.
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.deadlines.first().map(|(at, _, _)| *at)
-    }
-
-    /// Drops the messages that became worthless.
-    ///
-    /// One that is wholly on its way is left to its acknowledgement: it may have been in time.
-    pub(crate) fn expire(&mut self, now: Time) {
-        while let Some(entry) = self.deadlines.first().copied().filter(|(at, _, _)| *at <= now) {
-            let (_, id, expiring) = entry;
-            self.deadlines.remove(&entry);
-            let Some(channel) = self.channels.get_mut(&id) else { continue };
-            match expiring {
-                Expiring::Live(live_id) => {
-                    let unfinished = channel
-                        .live(live_id)
-                        .is_some_and(|live| live.has_unsent() || live.has_lost());
-                    if unfinished {
-                        self.give_up(id, live_id, Outcome::Expired);
-                    }
-                }
-                Expiring::Queued(class, receipt) => {
-                    let len = channel.kill_queued(class, receipt);
-                    if let Some(len) = len {
-                        self.buffered -= cost(len as u64);
-                        self.receipts.settle(receipt, Outcome::Expired);
-                    }
-                    self.place(id);
-                }
-            }
-        }
-    }
-
-    /// The connection is over.
-    pub(crate) fn abandon(&mut self) {
-        self.receipts.settle_all();
-        self.channels.clear();
-        self.ready.clear();
-        self.blocked.clear();
-        self.deadlines.clear();
-        self.buffered = 0;
     }
 }
 
