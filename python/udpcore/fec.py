@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from udpcore import _core
@@ -51,50 +50,28 @@ class _Socket(Protocol):
     def settimeout(self, value: float | None, /) -> None: ...
 
 
-class Encoder:
-    """Make `m` repair chunks for every `k` source chunks.
+class Encoder(_core.FecEncoder):
+    """Make `m` repair chunks for every `k` source chunks: ``encode(chunks) -> repair chunks``.
 
     `k` is at least 1, `m` at least 0, together at most 65,535; up to 255 the code is a Cauchy
     code over GF(2^8) on the best instructions of this machine (:attr:`kernel`), above it is one
     over GF(2^16). Raises :class:`ValueError` for other numbers.
+
+    >>> repair = Encoder(k=2, m=1).encode([b"left", b"right"])
+    >>> Decoder(k=2, m=1).decode({0: b"left", 2: repair[0]})
+    [b'left', b'right']
     """
 
-    def __init__(self, k: int, m: int) -> None:
-        self._code = _core.FecCode(k, m)
-        self.k = k
-        self.m = m
-
-    def encode(self, chunks: Iterable[_Buffer]) -> list[bytes]:
-        """Return the `m` repair chunks of the `k` source chunks `chunks`.
-
-        The chunks may have any lengths; a repair chunk is as long as the longest of them and four
-        bytes, which protect the lengths. Number them from `k` on for the decoder.
-        """
-        return self._code.encode(chunks)
-
-    @property
-    def kernel(self) -> str:
-        """The instructions in use: ``"gfni-avx512"``, ``"gfni-avx2"``, ``"avx2"``, ``"ssse3"``,
-        ``"neon"`` or ``"scalar"``."""
-        return self._code.kernel()
+    __slots__ = ()
 
 
-class Decoder:
-    """Give back the `k` source chunks from any `k` chunks of an :class:`Encoder`."""
+class Decoder(_core.FecDecoder):
+    """Give back the `k` source chunks from any `k` of all: ``decode({number: chunk}) -> chunks``.
 
-    def __init__(self, k: int, m: int) -> None:
-        self._code = _core.FecCode(k, m)
-        self.k = k
-        self.m = m
+    Takes the numbers `k` and `m` of the :class:`Encoder`.
+    """
 
-    def decode(self, chunks: Mapping[int, _Buffer]) -> list[bytes]:
-        """Return all `k` source chunks from `chunks`, a mapping from numbers to chunks.
-
-        Source chunks are numbered from 0, repair chunks from `k`. Raises :class:`ValueError` when
-        fewer than `k` are there, a number does not exist, or the chunks do not fit together.
-        Chunks with altered bytes cannot be noticed here: use a checksum above it.
-        """
-        return self._code.decode(dict(chunks))
+    __slots__ = ()
 
 
 class SlidingEncoder:

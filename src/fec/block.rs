@@ -77,17 +77,18 @@ impl BlockCode {
     ) -> Result<(), CodeError> {
         let len = self.repair_len(sources) - LENGTH_BYTES;
         let equal = sources.iter().all(|source| source.len() == len);
-        let lengths = sources.iter().enumerate().map(|(i, source)| length_symbol(i, source));
-        let lengths = lengths.collect::<Result<Vec<_>, _>>()?;
         let (mut data, mut tails): (Vec<&mut [u8]>, Vec<&mut [u8]>) =
             repairs.iter_mut().map(|repair| repair.split_at_mut(len)).unzip();
         if equal && !self.row_sums.is_empty() {
             self.code.encode_into(sources, &mut data)?;
+            let length = length_symbol(0, sources[0])?;
             tails.iter_mut().zip(&self.row_sums).for_each(|(tail, &sum)| {
-                tail.copy_from_slice(&equal_length_repair(lengths[0], sum));
+                tail.copy_from_slice(&equal_length_repair(length, sum));
             });
             return Ok(());
         }
+        let lengths = sources.iter().enumerate().map(|(i, source)| length_symbol(i, source));
+        let lengths = lengths.collect::<Result<Vec<_>, _>>()?;
         let padded = Padded::new(sources, len);
         self.code.encode_into(&padded.views(sources), &mut data)?;
         self.code.encode_into(&lengths.iter().map(|l| &l[..]).collect::<Vec<_>>(), &mut tails)
@@ -150,23 +151,27 @@ impl BlockCode {
                 return Err(wrong(self.k() + row, chunk.len()));
             }
         }
-        let there: Vec<(usize, &[u8])> =
-            sources.iter().enumerate().filter_map(|(i, source)| Some((i, (*source)?))).collect();
-        if let Some(&(index, source)) = there.iter().find(|(_, source)| source.len() > len) {
-            return Err(wrong(index, source.len()));
-        }
         let (data, tails): (Vec<_>, Vec<_>) = repairs
             .iter()
             .map(|&(row, chunk)| (row, chunk.split_at(len)))
             .map(|(row, (data, tail))| ((row, data), (row, tail)))
             .unzip();
+        if self.are_equal(sources, &tails, len) {
+            let found = self.code.reconstruct(sources, &data)?;
+            return Ok(found.into_iter().map(|(_, chunk)| chunk).collect());
+        }
+        let there: Vec<(usize, &[u8])> =
+            sources.iter().enumerate().filter_map(|(i, source)| Some((i, (*source)?))).collect();
+        if let Some(&(index, source)) = there.iter().find(|(_, source)| source.len() > len) {
+            return Err(wrong(index, source.len()));
+        }
         let known: Vec<&[u8]> = there.iter().map(|&(_, source)| source).collect();
         let padded = Padded::new(&known, len);
         let mut padded = padded.views(&known).into_iter();
         let views: Vec<Option<&[u8]>> =
             sources.iter().map(|source| source.and_then(|_| padded.next())).collect();
         let found = self.code.reconstruct(&views, &data)?;
-        let lengths = self.lengths(sources, &tails, len)?;
+        let lengths = self.lengths(sources, &tails)?;
         found
             .into_iter()
             .zip(lengths)
@@ -180,27 +185,27 @@ impl BlockCode {
             .collect()
     }
 
+    /// Whether all chunks, lost ones included, have the length `len`. The code is linear and its
+    /// solution unique: if the rest and the repaired lengths say so, the lost ones are as long.
+    fn are_equal(&self, sources: &[Option<&[u8]>], tails: &[(usize, &[u8])], len: usize) -> bool {
+        let length = (len as u32).to_be_bytes();
+        sources.iter().flatten().all(|source| source.len() == len)
+            && tails.iter().all(|&(row, tail)| {
+                self.row_sums.get(row).is_some_and(|&sum| equal_length_repair(length, sum) == tail)
+            })
+    }
+
     /// The lengths of the lost chunks.
     fn lengths(
         &self,
         sources: &[Option<&[u8]>],
         tails: &[(usize, &[u8])],
-        len: usize,
     ) -> Result<Vec<usize>, CodeError> {
         let symbols: Vec<Option<[u8; 4]>> = sources
             .iter()
             .enumerate()
             .map(|(i, source)| source.map(|source| length_symbol(i, source)).transpose())
             .collect::<Result<_, _>>()?;
-        let all = (len as u32).to_be_bytes();
-        let equal = symbols.iter().flatten().all(|symbol| *symbol == all)
-            && tails.iter().all(|&(row, tail)| {
-                self.row_sums.get(row).is_some_and(|&sum| equal_length_repair(all, sum) == tail)
-            });
-        if equal {
-            // The code is linear and the solution unique: the lost ones are as long as the rest.
-            return Ok(vec![len; tails.len()]);
-        }
         let views: Vec<Option<&[u8]>> =
             symbols.iter().map(|symbol| symbol.as_ref().map(|symbol| &symbol[..])).collect();
         let found = self.code.reconstruct(&views, tails)?;

@@ -225,17 +225,14 @@ impl ReedSolomon {
         });
         let chunks: Vec<&[u8]> =
             known.into_iter().chain(repairs.iter().map(|&(_, chunk)| chunk)).collect();
-        let sums = self.apply(&sums, &chunks, len);
-        let sums: Vec<&[u8]> = sums.iter().map(Vec::as_slice).collect();
-        let found = self.apply(&cauchy_inverse(&rows, lost), &sums, len);
+        let mut buffer = vec![0; rows.len() * len];
+        let mut outputs: Vec<&mut [u8]> = buffer.chunks_exact_mut(len).collect();
+        combine(self.kernel, &sums, &chunks, &mut outputs);
+        let sums: Vec<&[u8]> = buffer.chunks_exact(len).collect();
+        let mut found = vec![vec![0; len]; lost.len()];
+        let mut outputs: Vec<&mut [u8]> = found.iter_mut().map(Vec::as_mut_slice).collect();
+        combine(self.kernel, &cauchy_inverse(&rows, lost), &sums, &mut outputs);
         lost.iter().copied().zip(found).collect()
-    }
-
-    fn apply(&self, matrix: &Matrix, sources: &[&[u8]], len: usize) -> Vec<Vec<u8>> {
-        let mut outputs = vec![vec![0; len]; matrix.rows()];
-        let mut views: Vec<&mut [u8]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
-        combine(self.kernel, matrix, sources, &mut views);
-        outputs
     }
 
     fn check_lengths(

@@ -1,12 +1,11 @@
 //! `udpcore.fec`'s Rust half: the block code, and transfers with repair datagrams.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::fec::block::BlockCode;
 use crate::fec::kernel::Kernel;
@@ -19,24 +18,48 @@ use crate::python::peer_address::{resolve, to_python};
 /// Work, in bytes of chunks, above which the GIL is released.
 const LONG_WORK_BYTES: usize = 256 << 10;
 
-/// A block code; both `Encoder` and `Decoder` of Python.
-#[pyclass(frozen, module = "udpcore._core")]
-pub(crate) struct FecCode(BlockCode);
+/// The sender's half of the block code.
+#[pyclass(frozen, subclass, module = "udpcore._core")]
+pub(crate) struct FecEncoder(BlockCode);
 
 #[pymethods]
-impl FecCode {
+impl FecEncoder {
     #[new]
     fn new(k: usize, m: usize) -> PyResult<Self> {
         BlockCode::new(k, m).map(Self).map_err(code_error)
     }
 
+    /// How many source chunks there are.
+    #[getter]
+    fn k(&self) -> usize {
+        self.0.k()
+    }
+
+    /// How many repair chunks there are.
+    #[getter]
+    fn m(&self) -> usize {
+        self.0.m()
+    }
+
+    /// The instructions in use: "gfni-avx512", "gfni-avx2", "avx2", "ssse3", "neon" or "scalar".
+    #[getter]
+    fn kernel(&self) -> &'static str {
+        Kernel::best().name()
+    }
+
+    /// Return the `m` repair chunks of the `k` source chunks `chunks`.
+    ///
+    /// The chunks may have any lengths; a repair chunk is as long as the longest of them and four
+    /// bytes, which protect the lengths. Number them from `k` on for the decoder.
     fn encode<'py>(
         &self,
         py: Python<'py>,
         chunks: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let chunks: Vec<Bound<'py, PyBytes>> =
-            chunks.try_iter()?.map(|chunk| bytes_of(&chunk?)).collect::<PyResult<_>>()?;
+        let chunks: Vec<Bound<'py, PyBytes>> = match chunks.cast::<PyList>() {
+            Ok(list) => list.iter().map(|chunk| bytes_of(&chunk)).collect::<PyResult<_>>()?,
+            Err(_) => chunks.try_iter()?.map(|chunk| bytes_of(&chunk?)).collect::<PyResult<_>>()?,
+        };
         let views: Vec<&[u8]> = chunks.iter().map(|chunk| chunk.as_bytes()).collect();
         let len = self.0.repair_len(&views);
         let mut buffer = vec![0; len * self.0.m()];
@@ -45,34 +68,69 @@ impl FecCode {
         heavy(py, len * views.len(), work).map_err(code_error)?;
         PyList::new(py, buffer.chunks_exact(len).map(|repair| PyBytes::new(py, repair)))
     }
+}
 
+/// The receiver's half of the block code.
+#[pyclass(frozen, subclass, module = "udpcore._core")]
+pub(crate) struct FecDecoder(BlockCode);
+
+#[pymethods]
+impl FecDecoder {
+    #[new]
+    fn new(k: usize, m: usize) -> PyResult<Self> {
+        BlockCode::new(k, m).map(Self).map_err(code_error)
+    }
+
+    /// How many source chunks there are.
+    #[getter]
+    fn k(&self) -> usize {
+        self.0.k()
+    }
+
+    /// How many repair chunks there are.
+    #[getter]
+    fn m(&self) -> usize {
+        self.0.m()
+    }
+
+    /// Return all `k` source chunks from `chunks`, a dict from numbers to chunks.
+    ///
+    /// Source chunks are numbered from 0, repair chunks from `k`. Raises ValueError when fewer
+    /// than `k` are there, a number does not exist, or the chunks do not fit together. Chunks
+    /// with altered bytes cannot be noticed here: use a checksum above it.
     fn decode<'py>(
         &self,
         py: Python<'py>,
-        chunks: BTreeMap<usize, Bound<'py, PyAny>>,
+        chunks: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let chunks: Vec<(usize, Bound<'py, PyBytes>)> = chunks
-            .into_iter()
-            .map(|(index, chunk)| Ok((index, bytes_of(&chunk)?)))
+        let mut chunks: Vec<(usize, Bound<'py, PyBytes>)> = chunks
+            .iter()
+            .map(|(index, chunk)| Ok((index.extract()?, bytes_of(&chunk)?)))
             .collect::<PyResult<_>>()?;
+        chunks.sort_unstable_by_key(|(index, _)| *index);
         let views: Vec<(usize, &[u8])> =
             chunks.iter().map(|(index, chunk)| (*index, chunk.as_bytes())).collect();
         let size = views.iter().map(|(_, chunk)| chunk.len()).sum();
         let found = heavy(py, size, || self.0.recover(&views)).map_err(code_error)?;
-        let mut found = found.into_iter().peekable();
-        let mut there = chunks.iter().peekable();
-        let whole = (0..self.0.k()).filter_map(|index| {
-            if let Some((_, chunk)) = there.next_if(|(i, _)| *i == index) {
-                return Some(chunk.clone());
-            }
-            Some(PyBytes::new(py, &found.next_if(|(i, _)| *i == index)?.1))
-        });
-        PyList::new(py, whole.collect::<Vec<_>>())
+        merge(py, self.0.k(), &chunks, &found)
     }
+}
 
-    fn kernel(&self) -> &'static str {
-        Kernel::best().name()
-    }
+/// The `k` source chunks, from those that were there and those that were found.
+fn merge<'py>(
+    py: Python<'py>,
+    k: usize,
+    there: &[(usize, Bound<'py, PyBytes>)],
+    found: &[(usize, Vec<u8>)],
+) -> PyResult<Bound<'py, PyList>> {
+    let (mut there, mut found) = (there.iter().peekable(), found.iter().peekable());
+    let whole = (0..k).filter_map(|index| {
+        if let Some((_, chunk)) = there.next_if(|(i, _)| *i == index) {
+            return Some(chunk.clone());
+        }
+        Some(PyBytes::new(py, &found.next_if(|(i, _)| *i == index)?.1))
+    });
+    PyList::new(py, whole.collect::<Vec<_>>())
 }
 
 /// Runs `work`, without the GIL if it takes long.

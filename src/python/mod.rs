@@ -44,6 +44,7 @@ mod _core {
 
     #[pymodule_export]
     use super::fec::{FecCode, FecReceiver, fec_datagrams};
+    use super::fec::{FecDecoder, FecEncoder, FecReceiver, fec_datagrams};
 
     #[pymodule_export]
     use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};

@@ -98,10 +98,10 @@ impl Matrix {
         columns: usize,
         mut coefficient: impl FnMut(usize, usize) -> u8,
     ) -> Self {
-        let coefficients: Vec<u8> = (0..rows)
-            .flat_map(|row| (0..columns).map(move |column| (row, column)))
-            .map(|(row, column)| coefficient(row, column))
-            .collect();
+        let mut coefficients = Vec::with_capacity(rows * columns);
+        for row in 0..rows {
+            coefficients.extend((0..columns).map(|column| coefficient(row, column)));
+        }
         let affine = coefficients.iter().map(|&c| AFFINE[usize::from(c)]).collect();
         Self { columns, coefficients, affine }
     }
