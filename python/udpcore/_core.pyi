@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, SupportsIndex, final, overload
+from typing import Any, Literal, SupportsIndex, final, overload
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -74,6 +75,56 @@ def netem_main(prog: str, argv: list[str]) -> int: ...
 # Reliable delivery: udpcore.reliable.
 
 _Address = tuple[Any, ...]
+
+@final
+class TransportEndpoint:
+    def __new__(
+        cls,
+        address: _Address,
+        listens: bool,
+        secret: bytes | None,
+        plaintext: bool,
+        options: dict[str, Any],
+    ) -> TransportEndpoint: ...
+    @property
+    def address(self) -> _Address: ...
+    def connect(self, remote: _Address) -> TransportConnection: ...
+    def accept(self, timeout: float | None) -> TransportConnection: ...
+    def close(self) -> None: ...
+    def dropped(self) -> dict[str, int]: ...
+
+@final
+class TransportConnection:
+    def wait_connected(self, timeout: float | None) -> None: ...
+    def send(
+        self,
+        data: bytes | bytearray | memoryview,
+        channel: int,
+        deadline: float | None,
+        priority: int,
+        timeout: float | None,
+    ) -> int: ...
+    def send_many(
+        self,
+        messages: Iterable[bytes | bytearray | memoryview],
+        channel: int,
+        deadline: float | None,
+        priority: int,
+        timeout: float | None,
+    ) -> list[int]: ...
+    def recv(self, timeout: float | None, channel: int | None) -> bytes: ...
+    def recv_many(
+        self, count: int, timeout: float | None, channel: int | None
+    ) -> list[bytes]: ...
+    def wait_outcome(
+        self, receipt: int, timeout: float | None
+    ) -> Literal["acked", "expired", "lost"]: ...
+    def open_channel(self, channel: int, mode: str) -> None: ...
+    def close(self, timeout: float | None) -> bool: ...
+    def abort(self) -> None: ...
+    def close_reason(self) -> str | None: ...
+    def remote(self) -> _Address | None: ...
+    def stats(self) -> dict[str, Any]: ...
 
 @final
 class AckEndpoint:

@@ -10,4 +10,5 @@ pub mod dns_server;
 mod dns_socket;
 #[cfg(target_os = "linux")]
 pub mod socket;
+pub mod transport;
 mod wake;

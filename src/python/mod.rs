@@ -17,6 +17,7 @@ mod peer_address;
 mod reliable;
 #[cfg(target_os = "linux")]
 mod socket;
+mod transport;
 mod wait;
 
 use pyo3::prelude::*;
@@ -51,6 +52,9 @@ mod _core {
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
+
+    #[pymodule_export]
+    use super::transport::{TransportConnection, TransportEndpoint};
 
     #[pymodule_export]
     use super::reliable::{AckEndpoint, SequenceDetector, compose_sequence};

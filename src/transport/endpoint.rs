@@ -59,6 +59,8 @@ pub struct Endpoint {
     /// Connections that may have something to send, each at most once.
     dirty: VecDeque<Handle>,
     is_dirty: BTreeSet<Handle>,
+    /// Connections that had input or commands since they were last asked for.
+    changed: BTreeSet<Handle>,
     timers: BTreeSet<(Time, Handle)>,
     stateless: VecDeque<(SocketAddr, Vec<u8>)>,
     resets: ResetBudget,
@@ -90,6 +92,7 @@ impl Endpoint {
             half_open: BTreeSet::new(),
             dirty: VecDeque::new(),
             is_dirty: BTreeSet::new(),
+            changed: BTreeSet::new(),
             timers: BTreeSet::new(),
             stateless: VecDeque::new(),
             resets: ResetBudget::default(),
@@ -146,6 +149,11 @@ impl Endpoint {
         self.table.get_mut(handle)
     }
 
+    /// Takes no more connections.
+    pub fn stop_listening(&mut self) {
+        self.listens = false;
+    }
+
     /// Forgets a connection, whatever its state. To be called for each that is over, once its
     /// messages have been taken.
     pub fn forget(&mut self, handle: Handle) {
@@ -153,6 +161,7 @@ impl Endpoint {
             self.timers.remove(&(at, handle));
         }
         self.half_open.remove(&handle);
+        self.changed.remove(&handle);
         self.table.remove(handle);
     }
 }
@@ -192,6 +201,11 @@ impl Endpoint {
         self.events.pop_front()
     }
 
+    /// A connection that had input or commands since the last call.
+    pub fn poll_changed(&mut self) -> Option<Handle> {
+        self.changed.pop_first()
+    }
+
     /// When [`handle_timeout`](Self::handle_timeout) must be called, at the latest. Valid after
     /// [`poll_transmit`](Self::poll_transmit) has returned `None`.
     pub fn next_deadline(&self) -> Option<Time> {
@@ -209,6 +223,11 @@ impl Endpoint {
     /// How many connections there are, in any state.
     pub fn connections(&self) -> usize {
         self.table.len()
+    }
+
+    /// Whether every connection has said its last word.
+    pub fn is_quiet(&self) -> bool {
+        self.table.connections().all(Connection::is_gone)
     }
 
     /// How many connections wait for their client to prove itself.
@@ -230,6 +249,7 @@ impl Endpoint {
 
     /// The connection may have something to send or to say.
     fn touch(&mut self, handle: Handle) {
+        self.changed.insert(handle);
         if self.is_dirty.insert(handle) {
             self.dirty.push_back(handle);
         }

@@ -298,6 +298,11 @@ impl Connection {
         self.reason.as_ref()
     }
 
+    /// Whether nothing will be sent or received any more.
+    pub fn is_gone(&self) -> bool {
+        self.state == State::Closed
+    }
+
     /// The peer's address.
     pub fn remote(&self) -> SocketAddr {
         self.path.remote

@@ -41,6 +41,10 @@ impl Table {
         self.slots.len() - self.free.len()
     }
 
+    pub(super) fn connections(&self) -> impl Iterator<Item = &Connection> {
+        self.slots.iter().filter_map(|slot| Some(&*slot.entry.as_ref()?.connection))
+    }
+
     pub(super) fn insert(
         &mut self,
         connection: Connection,

@@ -1,0 +1,349 @@
+"""Connections: messages over UDP, encrypted, congestion-controlled, reliable where asked to be.
+
+:func:`listen` and :func:`connect` are exported by ``udpcore.reliable``. The work is done by one
+thread an endpoint, in Rust, whatever Python does meanwhile. The encryption (Noise, AES-GCM) is
+unaudited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from udpcore._core import TransportConnection, TransportEndpoint
+
+__all__ = ["Channel", "Connection", "ConnectionStats", "Listener", "Receipt", "connect", "listen"]
+
+#: How a channel delivers: every message in order; every message as soon as it is complete; never
+#: an older after a newer one; each at most once, sent once.
+Mode = Literal["ordered", "unordered", "sequenced", "unreliable"]
+#: What became of a message.
+Outcome = Literal["acked", "expired", "lost"]
+Address = tuple[str, int] | tuple[str, int, int, int]
+Buffer = bytes | bytearray | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStats:
+    """Counters of a connection and the state of its path; times in seconds, sizes in bytes."""
+
+    datagrams_sent: int
+    datagrams_received: int
+    bytes_sent: int
+    bytes_received: int
+    packets_lost: int
+    packets_spurious: int
+    bytes_retransmitted: int
+    probes: int
+    congestion_events: int
+    dropped_duplicate: int
+    dropped_other: int
+    messages_sent: int
+    messages_delivered: int
+    messages_pending: int
+    messages_late: int
+    messages_discarded: int
+    migrations: int
+    key_updates: int
+    cwnd: int
+    ssthresh: int | None
+    bytes_in_flight: int
+    bytes_waiting: int
+    mtu: int
+    srtt: float
+    rtt_min: float
+    rttvar: float
+
+    def __repr__(self) -> str:
+        return (
+            f"ConnectionStats(sent={self.messages_sent} delivered={self.messages_delivered}"
+            f" pending={self.messages_pending} lost_packets={self.packets_lost}"
+            f" srtt={self.srtt * 1e3:.1f}ms cwnd={self.cwnd} in_flight={self.bytes_in_flight}"
+            f" mtu={self.mtu})"
+        )
+
+
+class Receipt:
+    """Tells what became of one message.
+
+    >>> with listen() as server, connect(server.address) as conn:
+    ...     receipt = conn.send(b"hello")
+    ...     receipt.wait(timeout=5.0)
+    'acked'
+    """
+
+    __slots__ = ("_connection", "_number")
+
+    def __init__(self, connection: TransportConnection, number: int) -> None:
+        self._connection = connection
+        self._number = number
+
+    def wait(self, timeout: float | None = None) -> Outcome:
+        """Wait until the fate of the message is known.
+
+        ``"acked"``: the peer has it, in time. ``"expired"``: its deadline passed first.
+        ``"lost"``: it did not arrive and is not sent again (its channel does not, or the
+        connection is over). Raises TimeoutError after ``timeout`` seconds.
+        """
+        return self._connection.wait_outcome(self._number, timeout)
+
+    def __repr__(self) -> str:
+        return f"<Receipt {self._number}>"
+
+
+class Channel:
+    """One channel of a connection: its messages do not wait for those of other channels.
+
+    Made by :meth:`Connection.channel`. What the peer sends on it is received here only.
+    """
+
+    __slots__ = ("_connection", "id", "mode")
+
+    def __init__(self, connection: TransportConnection, id: int, mode: Mode) -> None:
+        self._connection = connection
+        self.id = id
+        self.mode = mode
+
+    def send(
+        self,
+        data: Buffer,
+        *,
+        deadline: float | None = None,
+        priority: int = 0,
+        timeout: float | None = None,
+    ) -> Receipt:
+        """Send a message; see :meth:`Connection.send`."""
+        number = self._connection.send(data, self.id, deadline, priority, timeout)
+        return Receipt(self._connection, number)
+
+    def recv(self, timeout: float | None = None) -> bytes:
+        """The next message of this channel; see :meth:`Connection.recv`."""
+        return self._connection.recv(timeout, self.id)
+
+    def recv_many(self, n: int, timeout: float | None = None) -> list[bytes]:
+        """Up to ``n`` messages of this channel; see :meth:`Connection.recv_many`."""
+        return self._connection.recv_many(n, timeout, self.id)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _messages(self.recv_many)
+
+    def __repr__(self) -> str:
+        return f"<Channel {self.id} {self.mode}>"
+
+
+class Connection:
+    """A connection: send messages, receive messages, from any thread.
+
+    >>> with listen(secret="correct horse") as server:
+    ...     with connect(server.address, secret="correct horse") as conn:
+    ...         there = server.accept(timeout=5.0)
+    ...         _ = conn.send(b"ping")
+    ...         there.recv(timeout=5.0)
+    b'ping'
+    """
+
+    __slots__ = ("_endpoint", "_raw")
+
+    def __init__(self, raw: TransportConnection, endpoint: TransportEndpoint | None = None) -> None:
+        self._raw = raw
+        self._endpoint = endpoint
+
+    def send(
+        self,
+        data: Buffer,
+        channel: int = 0,
+        deadline: float | None = None,
+        priority: int = 0,
+        *,
+        timeout: float | None = None,
+    ) -> Receipt:
+        """Hand over a message; it is copied, and sent by the connection's thread.
+
+        ``deadline``: after so many seconds the message is worthless: it is not sent any more, and
+        not delivered. ``priority`` 0 to 255: higher goes first. Blocks while the send buffer is
+        full, at most ``timeout`` seconds (TimeoutError). Raises BrokenPipeError when the
+        connection is closed, ValueError for a message or channel the peer does not take.
+        """
+        number = self._raw.send(data, channel, deadline, priority, timeout)
+        return Receipt(self._raw, number)
+
+    def send_many(
+        self,
+        messages: Iterable[Buffer],
+        channel: int = 0,
+        deadline: float | None = None,
+        priority: int = 0,
+        *,
+        timeout: float | None = None,
+    ) -> list[Receipt]:
+        """Hand over many messages in one go; cheaper than as many :meth:`send`."""
+        raw = self._raw
+        numbers = raw.send_many(messages, channel, deadline, priority, timeout)
+        return [Receipt(raw, number) for number in numbers]
+
+    def recv(self, timeout: float | None = None) -> bytes:
+        """The next message of any channel without a :class:`Channel` of its own.
+
+        Raises TimeoutError after ``timeout`` seconds, EOFError when the connection was closed in
+        order and every message was taken, ConnectionError when it broke.
+        """
+        return self._raw.recv(timeout, None)
+
+    def recv_many(self, n: int, timeout: float | None = None) -> list[bytes]:
+        """Up to ``n`` messages: waits for the first, takes what is there. Raises as `recv`."""
+        return self._raw.recv_many(n, timeout, None)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return _messages(self.recv_many)
+
+    def channel(self, id: int, mode: Mode = "ordered") -> Channel:
+        """Open a channel. ``mode`` is how the messages this side sends on it are delivered.
+
+        Raises ValueError if the channel has another mode already, or its number is too high.
+        """
+        self._raw.open_channel(id, mode)
+        return Channel(self._raw, id, mode)
+
+    def stats(self) -> ConnectionStats:
+        """Counters and the state of the path, at this moment."""
+        return ConnectionStats(**self._raw.stats())
+
+    @property
+    def remote_address(self) -> Address | None:
+        """The peer's address; it changes when the peer moves."""
+        return self._raw.remote()
+
+    @property
+    def closed(self) -> str | None:
+        """Why the connection ended, or None."""
+        return self._raw.close_reason()
+
+    def close(self, timeout: float | None = None) -> bool:
+        """Close in order: what was accepted is delivered first.
+
+        Waits for that, at most ``timeout`` seconds; returns whether it came to its end (it goes
+        on in the background otherwise). Closing twice is harmless.
+        """
+        return self._raw.close(timeout)
+
+    def abort(self) -> None:
+        """Close at once: what is not acknowledged is lost."""
+        self._raw.abort()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # After an error nobody wants to wait for deliveries.
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __repr__(self) -> str:
+        state = self.closed or "open"
+        return f"<Connection to {self.remote_address}: {state}>"
+
+
+class Listener:
+    """Accepts connections; made by :func:`listen`."""
+
+    __slots__ = ("_endpoint", "address")
+
+    def __init__(self, endpoint: TransportEndpoint) -> None:
+        self._endpoint = endpoint
+        #: Where it listens: (host, port).
+        self.address: Address = endpoint.address
+
+    def accept(self, timeout: float | None = None) -> Connection:
+        """The next connection.
+
+        Raises TimeoutError after ``timeout`` seconds, BrokenPipeError once the listener is closed.
+        """
+        return Connection(self._endpoint.accept(timeout))
+
+    def dropped(self) -> dict[str, int]:
+        """Datagrams dropped before they reached a connection, by reason."""
+        return self._endpoint.dropped()
+
+    def close(self) -> None:
+        """Accept no more; connections already accepted go on."""
+        self._endpoint.close()
+
+    def __iter__(self) -> Iterator[Connection]:
+        while True:
+            try:
+                yield self.accept()
+            except BrokenPipeError:
+                return
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Listener on {self.address}>"
+
+
+def listen(
+    address: Address = ("127.0.0.1", 0),
+    secret: str | bytes | None = None,
+    *,
+    plaintext: bool = False,
+    **options: Any,
+) -> Listener:
+    """Listen for connections.
+
+    With ``secret`` only peers that know it get an answer; it should be long and random. Without
+    one the connection is encrypted, but anybody may connect. ``plaintext=True`` does not encrypt
+    at all: for teaching. ``options``: ``congestion`` ("cubic", "new_reno"), ``idle_timeout``,
+    ``keep_alive``, ``linger`` (seconds), ``message_len_max``, ``receive_window``,
+    ``channel_window``, ``send_buffer``, ``datagram_len_max`` (bytes).
+    """
+    return Listener(TransportEndpoint(address, True, _secret(secret), plaintext, options))
+
+
+def connect(
+    address: Address,
+    secret: str | bytes | None = None,
+    congestion: str = "cubic",
+    timeout: float | None = 10.0,
+    *,
+    plaintext: bool = False,
+    **options: Any,
+) -> Connection:
+    """Connect to a listener; ``secret`` and ``plaintext`` must be as there.
+
+    Raises TimeoutError when nobody answers in time: the address is wrong, or the secret (a server
+    stays silent then). ``options`` as for :func:`listen`.
+    """
+    host = address[0]
+    local = ("::", 0) if ":" in host else ("0.0.0.0", 0)
+    options = {"congestion": congestion, **options}
+    if timeout is not None:
+        options.setdefault("handshake_timeout", max(timeout, 0.001))
+    endpoint = TransportEndpoint(local, False, _secret(secret), plaintext, options)
+    raw = endpoint.connect(address)
+    raw.wait_connected(timeout)
+    return Connection(raw, endpoint)
+
+
+def _secret(secret: str | bytes | None) -> bytes | None:
+    return secret.encode() if isinstance(secret, str) else secret
+
+
+def _messages(recv_many: Any) -> Iterator[bytes]:
+    while True:
+        try:
+            yield from recv_many(256)
+        except EOFError:
+            return
