@@ -17,7 +17,7 @@ use super::reset_budget::ResetBudget;
 use super::state::State;
 use super::stats::DropReason;
 use super::time::Time;
-use crate::wire::transport::{is_long, peek_dcid};
+use crate::wire::transport::{ConnectionId, is_long, peek_dcid};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use ring::hmac;
@@ -218,6 +218,11 @@ impl Endpoint {
     /// A connection, to look at.
     pub fn connection(&self, handle: Handle) -> Option<&Connection> {
         self.table.get(handle)
+    }
+
+    /// One of the ids the peer uses for a connection.
+    pub fn local_id(&self, handle: Handle) -> Option<ConnectionId> {
+        self.table.get(handle)?.local_ids().next()
     }
 
     /// How many connections there are, in any state.
