@@ -5,6 +5,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod bulk;
 pub mod check;
 pub mod scenario;
 pub mod traffic;
