@@ -83,6 +83,17 @@ fn a_replay_repeats_everything_exactly() {
 }
 
 #[test]
+fn a_hundred_runs_take_the_same_decisions() {
+    let config = bounded("codel target 5ms interval 20ms");
+    let (first, arrivals) = run(config.clone(), harsh());
+    let text = first.log_text();
+    for _ in 1..100 {
+        let (again, out) = run(config.clone(), harsh());
+        assert!(again.log_text() == text && out == arrivals);
+    }
+}
+
+#[test]
 fn a_replay_without_the_models_takes_the_same_decisions() {
     let (first, _) = run(harsh(), harsh());
     let log = parse_log(&first.log_text()).unwrap();

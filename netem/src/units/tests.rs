@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Nanos, Probability};
+use super::{BitRate, Bytes, Nanos, Probability};
 
 #[test]
 fn times_are_read_exactly() {
@@ -52,6 +52,23 @@ fn refused_quantities_say_what_to_write() {
 }
 
 #[test]
+fn rates_and_sizes_are_read_exactly_or_refused() {
+    for (text, bits) in [("9600bit", 9600), ("1.5Mbit", 1_500_000), ("2gibit", 2 << 30)] {
+        assert_eq!(text.parse().map(BitRate::bits_per_second), Ok(bits), "{text}");
+    }
+    for (text, bytes) in [("0B", 0), ("1400B", 1400), ("64KiB", 65_536), ("1.5kB", 1500)] {
+        assert_eq!(text.parse().map(Bytes::get), Ok(bytes), "{text}");
+    }
+    let rate = |text: &str| text.parse::<BitRate>().unwrap_err().to_string();
+    assert!(rate("10mbps").contains("unknown unit \"mbps\""), "{}", rate("10mbps"));
+    assert_eq!(rate("10"), "\"10\" has no unit: write it like 10mbit");
+    assert!(rate("0bit").contains("1bit to 1000tbit a second"));
+    let size = |text: &str| text.parse::<Bytes>().unwrap_err().to_string();
+    assert_eq!(size("1400"), "\"1400\" has no unit: write it like 1400B");
+    assert!(size("5000MB").contains("out of range") && size("1 mile").contains("KiB"));
+}
+
+#[test]
 fn bare_numbers_of_python_are_seconds_and_fractions() {
     assert_eq!(Nanos::from_secs_f64(0.02), Ok(Nanos::from_millis(20)));
     for bad in [-1.0, f64::NAN, f64::INFINITY, 1e300] {
@@ -83,6 +100,13 @@ proptest! {
         prop_assume!(fraction == 0.0 || fraction > 1e-9);
         let share = Probability::from_fraction(fraction).unwrap();
         prop_assert_eq!(share.to_string().parse::<Probability>(), Ok(share));
+    }
+
+    #[test]
+    fn rates_and_sizes_written_read_back(bits in 1u64..=1_000_000_000_000_000, bytes: u32) {
+        let rate = BitRate::new(bits).unwrap();
+        prop_assert_eq!(rate.to_string().parse::<BitRate>(), Ok(rate));
+        prop_assert_eq!(Bytes::new(bytes).to_string().parse::<Bytes>(), Ok(Bytes::new(bytes)));
     }
 
     #[test]
