@@ -7,6 +7,7 @@
 //! log, replay, fault, shrink   what was decided: read back, repeated, reduced to what matters
 //! profile, scenario, tc        networks by name, in TOML with a timeline, in tc's own words
 //! sim | relay | bridge         the drivers of that pipeline: virtual time, UDP, packets
+//! capture                      what passes, as a pcapng file with the reason of every drop
 //! cli                          the command line around the drivers
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 #[cfg(all(target_os = "linux", feature = "raw"))]
 pub mod bridge;
+pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod fault;

@@ -181,6 +181,12 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// For a packet that came in but can belong to no flow.
+    pub(crate) const fn refused(reason: DropReason) -> Self {
+        let (ordinal, effects, delay) = (PacketOrdinal(0), Effects::NONE, Nanos::ZERO);
+        Self { ordinal, dropped: Some(reason), effects, delay }
+    }
+
     /// Whether the packet will come out.
     pub const fn is_delivered(&self) -> bool {
         self.dropped.is_none()

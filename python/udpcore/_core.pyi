@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, SupportsIndex, final, overload
 from typing import Any, Literal, SupportsIndex, final, overload
+from os import PathLike
+from typing import Any, SupportsIndex, final, overload
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -22,7 +24,9 @@ class NetemRelay:
         up: Mapping[str, object],
         down: Mapping[str, object],
         seed: int | None = None,
+        pcap: str | PathLike[str] | None = None,
     ) -> NetemRelay: ...
+    def capture(self) -> tuple[int, int, str | None] | None: ...
     @property
     def address(self) -> tuple[str, int]: ...
     @property

@@ -21,8 +21,10 @@ Options, the same everywhere (``up`` is client to server, ``down`` is server to 
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from os import PathLike
 from types import TracebackType
 from typing import Any, Literal, Never, Self, TypedDict, cast
 
@@ -174,6 +176,11 @@ class Proxy:
     override them for one. Without a ``seed`` a fresh one is taken: see :attr:`seed`.
     The relay runs on a thread of its own, never under the GIL.
 
+    ``pcap`` names a pcapng file for Wireshark or tshark: both sides of the network, each packet
+    with what was done to it as comment, such as ``drop: loss (up flow 0 packet 17)``. It is whole
+    after :meth:`close`; a disk that does not keep up costs packets in the file, never in the
+    network, which is then said by a ``RuntimeWarning``.
+
     Raises ValueError for a bad value, TypeError for an unknown option, OverflowError for a port
     above 65535, OSError when an address cannot be used, :class:`socket.gaierror` for an unknown
     host.
@@ -198,6 +205,7 @@ class Proxy:
         up: LinkOptions | None = None,
         down: LinkOptions | None = None,
         seed: int | None = None,
+        pcap: str | PathLike[str] | None = None,
         loss: Quantity | None = None,
         delay: Quantity | None = None,
         jitter: Quantity | None = None,
@@ -210,7 +218,7 @@ class Proxy:
         both = _given(loss, delay, jitter, reorder, duplicate, limit)
         self._up, self._down = both | _checked("up", up), both | _checked("down", down)
         upstream, listen = _address("upstream", upstream), _address("listen", listen)
-        self._relay = _core.NetemRelay(upstream, listen, self._up, self._down, seed)
+        self._relay = _core.NetemRelay(upstream, listen, self._up, self._down, seed, pcap)
 
     @property
     def address(self) -> Address:
@@ -259,7 +267,11 @@ class Proxy:
 
     def close(self) -> None:
         """Stop the relay; what is still on its way is counted as dropped, ``closed``."""
+        was_closed = self._relay.closed
         self._relay.close()
+        capture = self._relay.capture()
+        if capture is not None and capture[2] is not None and not was_closed:
+            warnings.warn(capture[2], RuntimeWarning, stacklevel=2)
 
     def __enter__(self) -> Self:
         return self
@@ -437,7 +449,7 @@ class Link:
 
 _OPTIONS = tuple(LinkOptions.__annotations__)
 _KEYWORDS = (*_OPTIONS, "up", "down", "seed")
-_PROXY_KEYWORDS = (*_KEYWORDS, "upstream", "listen")
+_PROXY_KEYWORDS = (*_KEYWORDS, "upstream", "listen", "pcap")
 
 
 def _given(*values: object) -> dict[str, object]:

@@ -42,6 +42,11 @@ mod _core {
 
     #[pymodule_export]
     use super::dns_server::PyDnsServer;
+    use super::fec::{FecCode, FecReceiver, fec_datagrams};
+
+    use super::dns_server::PyDnsServer;
+    #[pymodule_export]
+    use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
 
     #[pymodule_export]
     use super::fec::{FecCode, FecReceiver, fec_datagrams};

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use netem::impair::{Delay, Duplicate, Loss, Reorder};
@@ -28,7 +29,8 @@ pub(crate) struct NetemRelay(Relay);
 #[pymethods]
 impl NetemRelay {
     #[new]
-    #[pyo3(signature = (upstream, listen, up, down, seed=None))]
+    #[pyo3(signature = (upstream, listen, up, down, seed=None, pcap=None))]
+    #[expect(clippy::too_many_arguments, reason = "the options of a relay")]
     fn new(
         py: Python<'_>,
         upstream: (String, i64),
@@ -36,6 +38,7 @@ impl NetemRelay {
         up: &Bound<'_, PyDict>,
         down: &Bound<'_, PyDict>,
         seed: Option<&Bound<'_, PyAny>>,
+        pcap: Option<PathBuf>,
     ) -> PyResult<Self> {
         let (up, down) = (link_config(up)?, link_config(down)?);
         let seed = Some(seed_or_fresh(seed)?);
@@ -46,7 +49,7 @@ impl NetemRelay {
         let start = || {
             let resolve = |(host, port): (&str, u16)| resolve(host, port);
             let base = RelayConfig::new(resolve(listen)?, resolve(upstream)?);
-            Relay::start(RelayConfig { up, down, seed, ..base })
+            Relay::start(RelayConfig { up, down, seed, pcap, ..base })
         };
         py.detach(start).map(Self).map_err(|error| relay_error(py, &error))
     }
@@ -93,6 +96,12 @@ impl NetemRelay {
 
     fn log(&self, py: Python<'_>) -> String {
         py.detach(|| self.0.log_text())
+    }
+
+    /// Packets captured and omitted, and what the disk said; None without a capture.
+    fn capture(&self, py: Python<'_>) -> Option<(u64, u64, Option<String>)> {
+        let stats = py.detach(|| self.0.capture_stats())?;
+        Some((stats.captured, stats.omitted, stats.warning()))
     }
 
     fn close(&self, py: Python<'_>) {

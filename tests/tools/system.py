@@ -25,6 +25,7 @@ COMMANDS = {
     "nsd": "nsd",
     "dig": "bind9-dnsutils",
     "iperf3": "iperf3",
+    "tshark": "tshark",
 }
 #: services of those packages: masked before a first installation, so that nothing listens
 SERVICES = {"nsd": "nsd.service", "iperf3": "iperf3.service"}

@@ -14,8 +14,9 @@ use super::flows::FlowTable;
 use super::frame_io::FrameIo;
 use super::segment::{HEADER_BYTES, segments};
 use super::{BridgeConfig, BridgeError, BridgeStats};
+use crate::capture::{FrameTap, Seen};
 use crate::clock::{Clock, Shared, Timer};
-use crate::link::Link;
+use crate::link::{Link, Outcome};
 use crate::packet::{Direction, Packet};
 use crate::random::Seed;
 use crate::units::Nanos;
@@ -50,6 +51,7 @@ pub(super) struct Core {
     segmented: u64,
     receive_errors: u64,
     vanished: Option<String>,
+    tap: Option<FrameTap>,
 }
 
 impl Core {
@@ -75,7 +77,17 @@ impl Core {
             segmented: 0,
             receive_errors: 0,
             vanished: None,
+            tap: None,
         }
+    }
+
+    /// From now on everything that passes is captured.
+    pub(super) fn capture(&mut self, tap: FrameTap) {
+        self.tap = Some(tap);
+    }
+
+    pub(super) const fn tap(&self) -> Option<&FrameTap> {
+        self.tap.as_ref()
     }
 
     pub(super) fn stats(&self) -> BridgeStats {
@@ -106,7 +118,7 @@ impl Core {
 
     /// Takes a batch of frames from one interface.
     fn read(&mut self, place: usize, clock: &Clock) {
-        let Self { sides, flows, spare, segmented, receive_errors, vanished } = self;
+        let Self { sides, flows, spare, segmented, receive_errors, vanished, tap } = self;
         let Side { io, link, is_readable } = &mut sides[place];
         for _ in 0..BATCH {
             match io.receive() {
@@ -118,7 +130,13 @@ impl Core {
                         segment.write_to(&mut payload);
                         let bytes = payload.get(HEADER_BYTES..).unwrap_or_default();
                         let (flow, size_bytes) = (flows.ordinal_of(bytes), bytes.len() as u32);
-                        link.input(now, Packet { flow, size_bytes, payload });
+                        let copy = tap.is_some().then(|| payload.clone());
+                        let verdict = link.input(now, Packet { flow, size_bytes, payload });
+                        if let (Some(tap), Some(frame)) = (tap.as_ref(), copy) {
+                            let (direction, bytes) = (link.direction(), &frame[..]);
+                            let seen = Seen { now, direction, flow, id: 0, tos: 0, bytes };
+                            tap.came_in(&seen, &verdict);
+                        }
                         count += 1;
                     }
                     *segmented += u64::from(count > 1);
@@ -142,9 +160,21 @@ impl Core {
     fn release(&mut self, now: Nanos) {
         let [left, right] = &mut self.sides;
         for (from, to) in [(&mut left.link, &mut right.io), (&mut right.link, &mut left.io)] {
-            while let Some(packet) = from.poll(now) {
-                if let Err(error) = to.send(&packet.payload) {
+            while let Some(outcome) = from.poll_outcome(now) {
+                let (packet, mut dropped) = match outcome {
+                    Outcome::Delivered(packet) => (packet, None),
+                    Outcome::Dropped(packet, reason) => (packet, Some(reason)),
+                };
+                if dropped.is_none()
+                    && let Err(error) = to.send(&packet.payload)
+                {
                     from.revoke_delivery(packet.size_bytes, reason(&error));
+                    dropped = Some(reason(&error));
+                }
+                if let Some(tap) = &self.tap {
+                    let (direction, flow, bytes) = (from.direction(), packet.flow, &packet.payload);
+                    let seen = Seen { now, direction, flow, id: 0, tos: 0, bytes };
+                    tap.left(&seen, dropped);
                 }
                 let mut buffer = packet.payload;
                 if self.spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
@@ -155,9 +185,19 @@ impl Core {
         }
     }
 
-    fn shut_down(&mut self) {
-        for side in &mut self.sides {
-            side.link.drop_queued(DropReason::Closed);
+    fn shut_down(&mut self, now: Nanos) {
+        for Side { link, .. } in &mut self.sides {
+            while let Some(packet) = link.poll(Nanos::MAX) {
+                link.revoke_delivery(packet.size_bytes, DropReason::Closed);
+                if let Some(tap) = &self.tap {
+                    let (direction, flow, bytes) = (link.direction(), packet.flow, &packet.payload);
+                    let seen = Seen { now, direction, flow, id: 0, tos: 0, bytes };
+                    tap.left(&seen, Some(DropReason::Closed));
+                }
+            }
+        }
+        if let Some(tap) = &mut self.tap {
+            tap.finish();
         }
         self.spare = Vec::new();
     }
@@ -221,7 +261,7 @@ impl Engine {
             }
         }
         shared.close();
-        shared.lock().shut_down();
+        shared.lock().shut_down(self.clock.now());
     }
 
     fn wait(

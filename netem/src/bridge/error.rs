@@ -2,6 +2,8 @@
 
 use std::io;
 
+use crate::capture::CaptureError;
+
 /// Why a bridge could not start, or ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -49,6 +51,9 @@ pub enum BridgeError {
         /// The interface.
         name: String,
     },
+    /// The capture cannot be written.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// The system refused a thread, an event queue or a timer.
     #[error("cannot start the bridge: {0}")]
     System(#[source] io::Error),

@@ -15,8 +15,10 @@ mod frame_io;
 mod segment;
 mod socket;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::capture::{CaptureStats, FrameTap};
 use crate::clock::{Shared, Worker, fresh_seed};
 use crate::link::LinkConfig;
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
@@ -46,6 +48,8 @@ pub struct BridgeConfig {
     pub seed: Option<Seed>,
     /// How many packets a direction the decision log keeps.
     pub log_packets_max: usize,
+    /// Where to write what passes, see [`crate::capture`].
+    pub pcap: Option<PathBuf>,
 }
 
 impl BridgeConfig {
@@ -58,6 +62,7 @@ impl BridgeConfig {
             down: LinkConfig::default(),
             seed: None,
             log_packets_max: LOG_PACKETS_DEFAULT,
+            pcap: None,
         }
     }
 }
@@ -114,7 +119,10 @@ impl Bridge {
         }
         let left = frame_io::open(&config.left)?;
         let right = frame_io::open(&config.right)?;
-        let core = Core::new(&config, seed, left, right);
+        let mut core = Core::new(&config, seed, left, right);
+        if let Some(path) = &config.pcap {
+            core.capture(FrameTap::create(path, &config.left, &config.right, seed)?);
+        }
         let shared = Shared::new(core);
         let (engine, waker) = Engine::new(Arc::clone(&shared)).map_err(BridgeError::System)?;
         let worker = Worker::start("netem-bridge", shared, waker, move || engine.run())
@@ -146,6 +154,11 @@ impl Bridge {
         // Writing to a String cannot fail.
         let _ = write_log(&mut text, self.seed, &up, &down);
         text
+    }
+
+    /// How the capture does, if one was asked for.
+    pub fn capture_stats(&self) -> Option<CaptureStats> {
+        self.worker.with_core(|core| core.tap().map(FrameTap::stats))
     }
 
     /// Why the bridge ended on its own, if it did: an interface is gone.

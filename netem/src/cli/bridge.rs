@@ -6,6 +6,7 @@ use clap::{Arg, ArgMatches, Command};
 use super::run::{self, Counters, Driver};
 use super::{Failure, Interrupted, options};
 use crate::bridge::{Bridge, BridgeConfig, BridgeError};
+use crate::capture::CaptureStats;
 use crate::packet::Direction;
 use crate::random::Seed;
 
@@ -38,6 +39,7 @@ pub(super) fn run(
     config.up = options::link_config(command, matches, Direction::Up)?;
     config.down = options::link_config(command, matches, Direction::Down)?;
     config.seed = run::seed(matches);
+    config.pcap = run::pcap(matches);
     let title = format!("bridge {} -> {}", config.left, config.right);
     let start = || match Bridge::start(config) {
         Ok(bridge) => Ok(Running { title, bridge }),
@@ -91,6 +93,10 @@ impl Driver for Running {
 
     fn is_closed(&self) -> bool {
         self.bridge.is_closed()
+    }
+
+    fn capture(&self) -> Option<CaptureStats> {
+        self.bridge.capture_stats()
     }
 
     fn failure(&self) -> Option<String> {

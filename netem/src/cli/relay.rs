@@ -6,6 +6,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use super::endpoint::Endpoint;
 use super::run::{self, Counters, Driver};
 use super::{Failure, Interrupted, options};
+use crate::capture::CaptureStats;
 use crate::packet::Direction;
 use crate::random::Seed;
 use crate::relay::{Relay, RelayConfig, resolve};
@@ -89,6 +90,10 @@ impl Driver for Relay {
         Self::is_closed(self)
     }
 
+    fn capture(&self) -> Option<CaptureStats> {
+        Self::capture_stats(self)
+    }
+
     fn failure(&self) -> Option<String> {
         None
     }
@@ -108,6 +113,7 @@ fn config(command: &mut Command, matches: &ArgMatches) -> Result<RelayConfig, Fa
     }
     let mut config = RelayConfig { up, down, ..RelayConfig::new(listen, upstream) };
     config.seed = run::seed(matches);
+    config.pcap = run::pcap(matches);
     if let Some(&clients) = matches.get_one::<u32>("clients") {
         config.clients_max = clients as usize;
     }

@@ -10,6 +10,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::report::{self, Summary};
 use super::{EXIT_INTERRUPTED, EXIT_OK, Failure, Interrupted};
+use crate::capture::CaptureStats;
 use crate::random::Seed;
 use crate::stats::LinkStats;
 use crate::units::Nanos;
@@ -39,12 +40,14 @@ pub(super) trait Driver {
     fn close(&self);
     /// Whether it has ended on its own.
     fn is_closed(&self) -> bool;
+    /// How the capture does, if there is one.
+    fn capture(&self) -> Option<CaptureStats>;
     /// Why it has ended on its own.
     fn failure(&self) -> Option<String>;
 }
 
 /// The options that every driver has.
-pub(super) fn args() -> [Arg; 4] {
+pub(super) fn args() -> [Arg; 5] {
     [
         Arg::new("seed")
             .long("seed")
@@ -61,6 +64,11 @@ pub(super) fn args() -> [Arg; 4] {
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .help("Write the decision log, one line a packet, at the end"),
+        Arg::new("pcap")
+            .long("pcap")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Capture both sides to a pcapng file, with the reason of every drop"),
         Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the summary as JSON"),
     ]
 }
@@ -68,6 +76,11 @@ pub(super) fn args() -> [Arg; 4] {
 /// The seed that was asked for.
 pub(super) fn seed(matches: &ArgMatches) -> Option<Seed> {
     matches.get_one("seed").copied().map(Seed)
+}
+
+/// Where to capture to, if anywhere.
+pub(super) fn pcap(matches: &ArgMatches) -> Option<PathBuf> {
+    matches.get_one::<PathBuf>("pcap").cloned()
 }
 
 /// Starts a driver, watches it to its end, reports.
@@ -90,6 +103,9 @@ pub(super) fn run<D: Driver>(
     let summary = Summary { title: &title, seed, elapsed, counters: &counters };
     // Whoever closed our standard output does not want to know.
     let _ = report::print(&summary, matches.get_flag("json"));
+    if let Some(warning) = driver.capture().and_then(|capture| capture.warning()) {
+        let _ = writeln!(io::stderr(), "netem: {warning}");
+    }
     if let Some((path, mut file)) = log {
         let text = driver.log_text();
         file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error))?;

@@ -12,6 +12,7 @@ use super::batch::{self, Inbox, Message};
 use super::clients::{Client, Clients};
 use super::datagram::{Datagram, Due};
 use super::{RelayConfig, RelayStats, socket};
+use crate::capture::UdpTap;
 use crate::clock::Clock;
 use crate::link::Link;
 use crate::packet::{Direction, FlowOrdinal, Packet};
@@ -48,6 +49,7 @@ pub(super) struct Core {
     refused_sockets: u64,
     receive_errors: u64,
     listener_overruns: u32,
+    pub(super) tap: Option<UdpTap>,
 }
 
 impl Core {
@@ -83,6 +85,7 @@ impl Core {
             refused_sockets: 0,
             receive_errors: 0,
             listener_overruns: 0,
+            tap: None,
         }
     }
 
@@ -136,7 +139,10 @@ impl Core {
             // Split before any decision: what came together is decided one by one.
             each(bytes, meta.segment_bytes, |bytes| match place {
                 Some(place) => self.relay(Direction::Up, now, place, meta.tos, bytes),
-                None => self.up.refuse(bytes.len() as u32, DropReason::FlowsFull),
+                None => {
+                    self.up.refuse(bytes.len() as u32, DropReason::FlowsFull);
+                    self.show_refusal(now, meta.from, meta.tos, bytes);
+                }
             });
         }
         count < inbox.capacity()
@@ -187,7 +193,9 @@ impl Core {
             && client.sent > 0
         {
             client.sent -= 1;
-            self.up.revoke_delivery(client.sent_bytes, DropReason::Refused);
+            let size_bytes = client.sent_bytes;
+            self.show_unreachable(place);
+            self.up.revoke_delivery(size_bytes, DropReason::Refused);
         }
     }
 
@@ -197,12 +205,14 @@ impl Core {
         let flow = client.flow;
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.extend_from_slice(bytes);
-        let payload = Datagram { client: place, tos, bytes: buffer };
+        let id = self.tap.as_mut().map_or(0, UdpTap::next_id);
+        let payload = Datagram { client: place, id, tos, bytes: buffer };
         let packet = Packet { flow, size_bytes: bytes.len() as u32, payload };
         let verdict = self.link(direction).input(now, packet);
         if let Some(client) = self.clients.get_mut(place) {
             client.on_their_way += copies(&verdict);
         }
+        self.show_arrival(now, direction, &verdict, (place, id, tos), bytes);
     }
 
     pub(super) fn reuse(&mut self, mut buffer: Vec<u8>) {
@@ -308,6 +318,7 @@ impl Core {
 
     /// Drops what is on its way and closes the upstream sockets.
     pub(super) fn shut_down(&mut self) {
+        self.show_the_end();
         self.up.drop_queued(DropReason::Closed);
         self.down.drop_queued(DropReason::Closed);
         for Client { mut socket, mut overruns, .. } in self.clients.drain() {

@@ -11,6 +11,8 @@ const ECN_CE: u8 = 0b11;
 pub(super) struct Datagram {
     /// The place of its client.
     pub(super) client: usize,
+    /// Its number in the capture.
+    pub(super) id: u64,
     /// The TOS byte (IPv4) or the traffic class (IPv6): DSCP and ECN.
     pub(super) tos: u8,
     pub(super) bytes: Vec<u8>,

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::capture::CaptureError;
+
 /// Why a relay could not start. Once it runs, nothing that peers do makes it fail.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,6 +39,9 @@ pub enum RelayError {
         /// What the resolver says.
         source: io::Error,
     },
+    /// The capture cannot be written.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// The system refused a thread, an event queue or a timer.
     #[error("cannot start the relay: {0}")]
     System(#[source] io::Error),
@@ -49,7 +54,8 @@ impl RelayError {
             Self::Listen { source, .. }
             | Self::Upstream { source, .. }
             | Self::Resolve { source, .. }
-            | Self::System(source) => Some(source),
+            | Self::System(source)
+            | Self::Capture(CaptureError { source, .. }) => Some(source),
             Self::Loop { .. } => None,
         }
     }

@@ -15,14 +15,17 @@ mod datagram;
 mod engine;
 mod error;
 mod release;
+mod show;
 mod socket;
 mod stats;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use mio::Poll;
 
+use crate::capture::{CaptureStats, UdpTap};
 use crate::clock::{Shared, Worker, fresh_seed};
 use crate::link::LinkConfig;
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
@@ -61,6 +64,8 @@ pub struct RelayConfig {
     pub idle: Nanos,
     /// How many packets a direction the decision log keeps.
     pub log_packets_max: usize,
+    /// Where to write what passes, see [`crate::capture`].
+    pub pcap: Option<PathBuf>,
     /// Let several datagrams leave by one call (UDP GSO) where the system can. The results are
     /// the same without.
     pub offload: bool,
@@ -78,6 +83,7 @@ impl RelayConfig {
             clients_max: CLIENTS_MAX_DEFAULT,
             idle: IDLE_DEFAULT,
             log_packets_max: LOG_PACKETS_DEFAULT,
+            pcap: None,
             offload: true,
         }
     }
@@ -127,7 +133,11 @@ impl Relay {
         let upstream = config.upstream;
         let poll = Poll::new().map_err(RelayError::System)?;
         let registry = poll.registry().try_clone().map_err(RelayError::System)?;
-        let shared = Shared::new(core::Core::new(&config, seed, listener, registry));
+        let mut core = core::Core::new(&config, seed, listener, registry);
+        if let Some(path) = &config.pcap {
+            core.capture(UdpTap::create(path, address, upstream, seed)?);
+        }
+        let shared = Shared::new(core);
         let (engine, waker) = Engine::new(poll, Arc::clone(&shared)).map_err(RelayError::System)?;
         let worker = Worker::start("netem-relay", shared, waker, move || engine.run())
             .map_err(RelayError::System)?;
@@ -193,6 +203,11 @@ impl Relay {
         // Writing to a String cannot fail.
         let _ = write_log(&mut text, self.seed, &up, &down);
         text
+    }
+
+    /// How the capture does, if one was asked for.
+    pub fn capture_stats(&self) -> Option<CaptureStats> {
+        self.worker.with_core(|core| core.tap().map(UdpTap::stats))
     }
 
     /// Stops the engine and returns the final counters. What was still on its way is counted as

@@ -47,7 +47,10 @@ impl Core {
             }
             match outcome {
                 Outcome::Delivered(packet) => self.due.push(packet),
-                Outcome::Dropped(packet, _) => self.reuse(packet.payload.bytes),
+                Outcome::Dropped(packet, reason) => {
+                    self.show_leaving(direction, std::slice::from_ref(&packet), Some(reason));
+                    self.reuse(packet.payload.bytes);
+                }
             }
         }
         !self.due.is_empty()
@@ -116,6 +119,7 @@ impl Core {
                 }
                 Err(error) => {
                     let why = reason(&error);
+                    self.show_leaving(way, &due[first.range.clone()], Some(why));
                     for packet in &due[first.range.clone()] {
                         self.link(way).revoke_delivery(packet.size_bytes, why);
                     }
@@ -127,6 +131,9 @@ impl Core {
     }
 
     fn note_sent(&mut self, way: Direction, place: usize, sent: &[Message], due: &[Due]) {
+        for message in sent {
+            self.show_leaving(way, &due[message.range.clone()], None);
+        }
         if let (Direction::Up, Some(last), Some(client)) =
             (way, sent.last(), self.clients.get_mut(place))
         {

@@ -69,7 +69,7 @@ mod tests {
         let one = |&(size, tos): &(usize, u8)| Packet {
             flow: FlowOrdinal(0),
             size_bytes: size as u32,
-            payload: Datagram { client: 0, tos, bytes: vec![0; size] },
+            payload: Datagram { client: 0, id: 0, tos, bytes: vec![0; size] },
         };
         sizes.iter().map(one).collect()
     }
