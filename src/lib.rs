@@ -7,6 +7,7 @@
 //! Below `io` nobody reads a clock, a socket, a thread or a global random generator: time is
 //! passed in, randomness is seeded and passed in. `tests/tidy.rs` keeps these walls.
 
+pub mod apps;
 pub mod arq;
 pub mod dns;
 pub mod fec;
