@@ -77,7 +77,9 @@ impl Directory {
     pub fn expire(&mut self, now: Duration) -> Vec<Entry> {
         let lifetime = self.lifetime;
         let gone = |entry: &Entry| now.saturating_sub(entry.last) > lifetime;
-        self.entries.extract_if(.., |_, entry| gone(entry)).map(|(_, entry)| entry).collect()
+        let expired: Vec<Entry> = self.entries.values().filter(|e| gone(e)).cloned().collect();
+        self.entries.retain(|_, entry| !gone(entry));
+        expired
     }
 
     /// Everybody who is there, the first heard first.

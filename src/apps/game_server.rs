@@ -103,10 +103,11 @@ impl<P: Clone + PartialEq> World<P> {
     pub fn expire(&mut self, now: Duration) -> Vec<PlayerId> {
         let lifetime = self.lifetime;
         let gone = |player: &Player<P>| now.saturating_sub(player.heard) > lifetime;
-        let gone: Vec<PlayerId> =
-            self.players.extract_if(.., |_, player| gone(player)).map(|(id, _)| id).collect();
-        self.stats.expired += gone.len() as u64;
-        gone
+        let all = self.players.iter();
+        let ids: Vec<PlayerId> = all.filter(|(_, p)| gone(p)).map(|(id, _)| id.clone()).collect();
+        self.players.retain(|_, player| !gone(player));
+        self.stats.expired += ids.len() as u64;
+        ids
     }
 
     /// The datagrams of one broadcast: all players while they fit, else the nearest to each.

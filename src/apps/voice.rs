@@ -290,7 +290,10 @@ impl VoiceReceiver {
 
     fn handle_bare(&mut self, datagram: &[u8]) -> bool {
         let Some(queue) = &mut self.bare else { return false };
-        if datagram.is_empty() || datagram.len() % 2 != 0 || datagram.len() > PAYLOAD_BYTES_MAX {
+        if datagram.is_empty()
+            || !datagram.len().is_multiple_of(2)
+            || datagram.len() > PAYLOAD_BYTES_MAX
+        {
             self.ignored += 1;
             return false;
         }

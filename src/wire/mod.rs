@@ -14,6 +14,7 @@ pub mod echo;
 pub mod g711;
 pub mod game;
 pub mod multicast_video;
+pub mod packet;
 pub mod rtp;
 pub mod statsd;
 pub mod video;
