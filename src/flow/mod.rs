@@ -2,10 +2,8 @@
 
 pub mod dedup;
 pub mod digest;
-pub mod peer_table;
-pub mod time;
-//! Floor 2: small machines that any protocol can use: buckets, buffers, reassembly.
-
 pub mod jitter_buffer;
+pub mod peer_table;
 pub mod reassembly;
+pub mod time;
 pub mod token_bucket;
