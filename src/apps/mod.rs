@@ -14,4 +14,5 @@ pub mod statsd;
 pub mod statsd_text;
 pub mod stream;
 pub mod vad;
+pub mod video;
 pub mod voice;

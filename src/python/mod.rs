@@ -4,6 +4,10 @@
 //! class family; this module is the table of contents of `udpcore._core`.
 
 mod bytes_like;
+mod apps_game;
+mod apps_media;
+mod apps_metrics;
+mod apps_net;
 mod dns;
 mod dns_ask;
 mod dns_batch;
@@ -13,6 +17,7 @@ mod dns_value;
 mod fec;
 mod fec_sliding;
 mod netem;
+mod packet;
 mod peer_address;
 mod reliable;
 #[cfg(target_os = "linux")]
@@ -70,4 +75,24 @@ mod _core {
         Socket, close, cmsg_len, cmsg_space, dup, getaddrinfo, getdefaulttimeout, gethostbyname,
         getnameinfo, setdefaulttimeout, socketpair,
     };
+    #[pymodule_export]
+    use super::apps_game::{AppGameView, AppGameWorld, game_position};
+
+    #[pymodule_export]
+    use super::apps_media::{
+        AppStreamReceiver, AppVideoAssembler, AppVoiceReceiver, AppVoiceSender, repair_compose,
+        repair_parse, stream_compose, stream_parse, video_fragment,
+    };
+
+    #[pymodule_export]
+    use super::apps_metrics::AppMetrics;
+
+    #[pymodule_export]
+    use super::apps_net::{
+        AppDirectory, AppRtt, AppTokenBucket, dhcp_discover_compose, dhcp_parse, discovery_compose,
+        echo_answer, echo_probe, echo_probe_number,
+    };
+
+    #[pymodule_export]
+    use super::packet::{capture_read, packet_compose, packet_dissect, packet_hexdump};
 }

@@ -14,8 +14,23 @@ from udpcore.cli._parser import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USA
 #: verb -> (module, one line of help). A verb's module is imported only when the verb is asked for.
 VERBS: dict[str, tuple[str, str]] = {
     "demo": ("udpcore.cli.demo", "send a file three ways through the same bad link"),
+    "discover": ("udpcore.cli.discover", "find services on the local network, or announce one"),
+    "dhcp": ("udpcore.cli.dhcp", "what DHCP servers would offer, without taking a lease"),
     "dns": ("udpcore.cli.dns", "ask a name server, with dig's words"),
+    "doctor": ("udpcore.cli.doctor", "check what this machine's network can do"),
+    "echo": ("udpcore.cli.echo", "an echo server over UDP or TCP, and its client"),
+    "game": ("udpcore.cli.game", "a game's positions: server and player"),
+    "metrics": ("udpcore.cli.metrics", "a StatsD server, with Prometheus and Graphite"),
+    "multicast": ("udpcore.cli.multicast", "send to a multicast group, or listen to one"),
     "netem": ("udpcore.cli.netem", "the network emulator: relay, bridge"),
+    "packet": ("udpcore.cli.packet", "draw the packets of a capture as the RFCs do"),
+    "ping": ("udpcore.cli.ping", "round-trip times to an echo server"),
+    "rate": ("udpcore.cli.rate", "send datagrams at a steady rate"),
+    "recv": ("udpcore.cli.recv", "print the datagrams that come to a port"),
+    "send": ("udpcore.cli.send", "send datagrams"),
+    "stream": ("udpcore.cli.stream", "a file to a multicast group and back, with gap report"),
+    "video": ("udpcore.cli.video", "live video: frames in fragments"),
+    "voip": ("udpcore.cli.voip", "one end of a call"),
 }
 
 

@@ -1,0 +1,42 @@
+"""``udpcore recv``: print the datagrams that come to a port."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from udpcore.apps._app import open_udp, receive
+from udpcore.cli._apps import count, port_number, positive, tell
+from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
+
+EXAMPLES = """\
+examples:
+  udpcore recv 9999                  print until Ctrl-C
+  udpcore recv 9999 -c 1 --hex       one datagram, in hex
+  udpcore recv 9999 --json           one JSON object a line"""
+
+
+def main(prog: str, argv: list[str]) -> int:
+    """Receive; 1 when nothing came in time."""
+    parser = Parser(prog, "Print the datagrams that come to a port.", EXAMPLES)
+    parser.add_argument("port", type=port_number)
+    parser.add_argument("--host", default="0.0.0.0", help="where to listen (%(default)s)")
+    parser.add_argument("-c", "--count", type=count, help="datagrams (until Ctrl-C)")
+    parser.add_argument("--timeout", type=positive, help="seconds to listen")
+    parser.add_argument("--hex", action="store_true", help="bytes in hex")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    arguments = parser.parse_args(argv)
+    deadline = time.monotonic() + (arguments.timeout or float("inf"))
+    received = 0
+    with open_udp(arguments.host, arguments.port) as sock:
+        tell(f"listening on port {sock.getsockname()[1]}")
+        while received != arguments.count and time.monotonic() < deadline:
+            if (message := receive(sock)) is None:
+                continue
+            data, sender = message
+            received += 1
+            text = data.hex(" ") if arguments.hex else data.decode(errors="replace")
+            if arguments.json:
+                text = json.dumps({"from": sender, "hex": data.hex(), "text": text})
+            print(text if arguments.json else f"{sender[0]}:{sender[1]} {text}", flush=True)
+    return EXIT_OK if received or arguments.timeout is None else EXIT_FAILED
