@@ -31,6 +31,8 @@ pub struct StreamReceiver {
     waiting: BTreeMap<u64, Vec<u8>>,
     next: Option<u64>,
     highest: Option<u64>,
+    /// The number that would confirm a jump.
+    far: Option<u64>,
     report: StreamReport,
 }
 
@@ -42,6 +44,7 @@ impl StreamReceiver {
             waiting: BTreeMap::new(),
             next: None,
             highest: None,
+            far: None,
             report: StreamReport::default(),
         }
     }
@@ -62,9 +65,9 @@ impl StreamReceiver {
             self.report.duplicate_or_late += u64::from(!repaired);
             return Vec::new();
         }
-        let too_far = |next| number > next + WINDOW_MAX * 1024;
-        if self.next.is_some_and(too_far) {
-            // Not of this stream: believing it would give up everything in between.
+        let too_far = |next| number > next + WINDOW_MAX;
+        if self.next.is_some_and(too_far) && self.far.replace(number + 1) != Some(number) {
+            // Believing one stray would give up everything in between: two in a row are believed.
             self.report.duplicate_or_late += 1;
             return Vec::new();
         }
@@ -206,6 +209,15 @@ mod tests {
         assert_eq!(out.len(), 20);
         assert_eq!(stream.report().first, Some(u64::from(start)));
         assert_eq!(stream.report().lost, 0);
+    }
+
+    #[test]
+    fn one_stray_is_not_believed_and_two_in_a_row_are() {
+        let mut stream = StreamReceiver::new(4);
+        assert_eq!(put(&mut stream, &[0, 500_000, 1]), [0, 1]);
+        assert_eq!(stream.insert(700_000, b"a", false), b"");
+        assert_eq!(stream.insert(700_001, b"b", false), b"b");
+        assert_eq!(stream.report().gaps, [(2, 700_000)]);
     }
 
     #[test]

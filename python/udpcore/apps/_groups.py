@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import struct
 
 import udpcore as socket
@@ -42,7 +43,9 @@ def open_receiver(
     # Bound to the group itself, it hears nothing that was sent to another group on this port.
     sock = open_udp(group, port, share=True)
     try:
-        join(sock, group, interface, source)
+        # An address of one machine is as good: then the stream is for one.
+        if ipaddress.ip_address(group).is_multicast:
+            join(sock, group, interface, source)
     except OSError:
         sock.close()
         raise

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import struct
+import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import udpcore as socket
 
-SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFFLAGS = 0x8915, 0x8919, 0x8913
+SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFHWADDR = 0x8913, 0x8915, 0x8919, 0x8927
 IFF_UP, IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST = 0x1, 0x2, 0x8, 0x1000
 
 
@@ -46,15 +46,16 @@ def interfaces() -> list[Interface]:
     found = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for index, name in socket.if_nameindex():
-            flags = _ask(sock, SIOCGIFFLAGS, name)
+            flags = _ask(sock, SIOCGIFFLAGS, name) or bytes(2)
+            hardware = _ask(sock, SIOCGIFHWADDR, name) or bytes(8)
             found.append(
                 Interface(
                     index=index,
                     name=name,
                     address=_address(sock, SIOCGIFADDR, name),
                     broadcast=_address(sock, SIOCGIFBRDADDR, name),
-                    hardware_address=_hardware_address(name),
-                    flags=int.from_bytes(flags[:2], "little") if flags else 0,
+                    hardware_address=hardware[2:8],
+                    flags=int.from_bytes(flags[:2], sys.byteorder),
                 )
             )
     return found
@@ -71,10 +72,3 @@ def _address(sock: socket.socket, request: int, name: str) -> str | None:
     answer = _ask(sock, request, name)
     address = socket.inet_ntoa(answer[4:8]) if answer else None
     return None if address == "0.0.0.0" else address
-
-
-def _hardware_address(name: str) -> bytes:
-    with contextlib.suppress(OSError, ValueError):
-        text = Path("/sys/class/net", name, "address").read_text().strip()
-        return bytes.fromhex(text.replace(":", ""))
-    return b""

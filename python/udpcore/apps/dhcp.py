@@ -92,7 +92,9 @@ def dhcp_discover(
     asked = [one for one in suitable if interface in (None, one.name)]
     if not asked:
         names = ", ".join(one.name for one in suitable) or "none"
-        raise OSError(errno.ENODEV, f"no Ethernet interface {interface or ''} is up ({names} are)")
+        raise OSError(
+            errno.ENODEV, f"no Ethernet interface {interface or 'at all'} is up ({names} are)"
+        )
     offers: dict[DhcpOffer, None] = {}
     with contextlib.ExitStack() as stack:
         try:

@@ -37,9 +37,9 @@ class ServiceDiscovery(App):
     def announce_service(self, info: Any) -> None:
         """Answer questions and announce `info` (any JSON value) until Ctrl-C or `close`."""
         announcement = _core.discovery_compose(json.dumps(info))
-        self.running, next_sign = True, 0.0
         with open_udp("", self.port, share=True) as sock:
             self._join(sock)
+            self.running, next_sign = True, 0.0
             self.say(f"announcing {info} on port {self.port}")
             while self.running:
                 if time.monotonic() >= next_sign:
