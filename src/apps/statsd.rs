@@ -183,66 +183,77 @@ impl Aggregator {
     }
 
     fn add(&mut self, line: &statsd::Line<'_>) {
+        if line.tags.is_empty() {
+            return line.metrics().for_each(|metric| self.add_metric(line.name, metric));
+        }
         let mut series = std::mem::take(&mut self.scratch);
         write_series(&mut series, line.name, line.tags);
-        for metric in line.metrics() {
-            self.add_metric(&series, metric);
-        }
+        line.metrics().for_each(|metric| self.add_metric(&series, metric));
         self.scratch = series;
     }
 
     fn add_metric(&mut self, series: &str, metric: Metric<'_>) {
-        let room = self.has_room(series, metric);
-        match metric {
-            _ if !room => self.stats.series_refused += 1,
+        let kept = match metric {
             Metric::Count(value) => {
-                let counter = entry(&mut self.counters, series, Counter::default);
-                counter.total += value;
-                counter.interval += value;
+                update(&mut self.counters, series, Counter::default, |counter| {
+                    counter.total += value;
+                    counter.interval += value;
+                })
             }
-            Metric::Gauge(value) => *entry(&mut self.gauges, series, || 0.0) = value,
-            Metric::GaugeChange(value) => *entry(&mut self.gauges, series, || 0.0) += value,
+            Metric::Gauge(value) => {
+                update(&mut self.gauges, series, || 0.0, |gauge| *gauge = value)
+            }
+            Metric::GaugeChange(change) => {
+                update(&mut self.gauges, series, || 0.0, |gauge| *gauge += change)
+            }
             Metric::Observation { value, weight, kind } => {
-                let keep = self.values_held < VALUES_MAX;
-                let seen = entry(&mut self.observations, series, || Observations::new(kind));
+                self.add_observation(series, value, weight, kind)
+            }
+            Metric::Member(member) => self.add_member(series, member),
+        };
+        self.stats.series_refused += u64::from(!kept);
+    }
+
+    fn add_observation(
+        &mut self,
+        series: &str,
+        value: f64,
+        weight: f64,
+        kind: ObservationKind,
+    ) -> bool {
+        let Self { observations, values_held, stats, .. } = self;
+        update(
+            observations,
+            series,
+            || Observations::new(kind),
+            |seen| {
                 seen.weight += weight;
                 seen.sum += value * weight;
                 seen.weight_total += weight;
                 seen.sum_total += value * weight;
-                if keep && seen.values.len() < VALUES_PER_SERIES_MAX {
+                if *values_held < VALUES_MAX && seen.values.len() < VALUES_PER_SERIES_MAX {
                     seen.values.push(value);
-                    self.values_held += 1;
+                    *values_held += 1;
                 } else {
-                    self.stats.values_refused += 1;
+                    stats.values_refused += 1;
                 }
-            }
-            Metric::Member(member) => {
-                let members = entry(&mut self.sets, series, Members::default);
-                if members.seen.contains(member) {
-                    return;
-                }
-                if self.values_held < VALUES_MAX && members.seen.len() < VALUES_PER_SERIES_MAX {
-                    members.seen.insert(member.to_owned());
-                    self.values_held += 1;
-                } else {
-                    self.stats.values_refused += 1;
-                }
-            }
-        }
+            },
+        )
     }
 
-    fn has_room(&self, series: &str, metric: Metric<'_>) -> bool {
-        let (known, len) = match metric {
-            Metric::Count(_) => (self.counters.contains_key(series), self.counters.len()),
-            Metric::Gauge(_) | Metric::GaugeChange(_) => {
-                (self.gauges.contains_key(series), self.gauges.len())
+    fn add_member(&mut self, series: &str, member: &str) -> bool {
+        let Self { sets, values_held, stats, .. } = self;
+        update(sets, series, Members::default, |members| {
+            if members.seen.contains(member) {
+                return;
             }
-            Metric::Observation { .. } => {
-                (self.observations.contains_key(series), self.observations.len())
+            if *values_held < VALUES_MAX && members.seen.len() < VALUES_PER_SERIES_MAX {
+                members.seen.insert(member.to_owned());
+                *values_held += 1;
+            } else {
+                stats.values_refused += 1;
             }
-            Metric::Member(_) => (self.sets.contains_key(series), self.sets.len()),
-        };
-        known || len < SERIES_MAX
+        })
     }
 }
 
@@ -260,16 +271,24 @@ impl Observations {
     }
 }
 
-/// Looks up without making a String of a series that is known.
-fn entry<'m, V>(
-    map: &'m mut BTreeMap<String, V>,
+/// Changes the value of a series, with one look-up when it is known; false without room.
+fn update<V>(
+    map: &mut BTreeMap<String, V>,
     series: &str,
     new: impl FnOnce() -> V,
-) -> &'m mut V {
-    if !map.contains_key(series) {
-        map.insert(series.to_owned(), new());
+    change: impl FnOnce(&mut V),
+) -> bool {
+    if let Some(value) = map.get_mut(series) {
+        change(value);
+        return true;
     }
-    map.get_mut(series).expect("just inserted")
+    if map.len() >= SERIES_MAX {
+        return false;
+    }
+    let mut value = new();
+    change(&mut value);
+    map.insert(series.to_owned(), value);
+    true
 }
 
 /// `name`, or `name|#tags` with the tags in order, so that their order makes no difference.

@@ -95,26 +95,28 @@ pub fn parse_line(line: &[u8]) -> Result<Parsed<'_>, StatsdError> {
     if line.starts_with("_e{") || line.starts_with("_sc|") {
         return Ok(Parsed::Other);
     }
-    let (name, rest) = line.split_once(':').ok_or(StatsdError::NoName)?;
-    if name.is_empty() || name.contains('|') {
-        return Err(StatsdError::NoName);
-    }
+    // Lines are short: a plain loop over the bytes beats a search made for long texts.
+    let colon = line.bytes().position(|byte| byte == b':' || byte == b'|');
+    let colon = colon.filter(|at| *at > 0 && line.as_bytes()[*at] == b':');
+    let (name, rest) = line.split_at(colon.ok_or(StatsdError::NoName)?);
     if name.len() > NAME_BYTES_MAX {
         return Err(StatsdError::LongName);
     }
-    let mut fields = rest.split('|');
-    let values = fields.next().unwrap_or_default();
-    let kind = match fields.next() {
-        Some("c") => Kind::Count,
-        Some("g") => Kind::Gauge,
-        Some("ms") => Kind::Observation(ObservationKind::Timer),
-        Some("h") => Kind::Observation(ObservationKind::Histogram),
-        Some("d") => Kind::Observation(ObservationKind::Distribution),
-        Some("s") => Kind::Set,
+    let (values, rest) = until_bar(&rest[1..]);
+    let (kind, mut fields) = until_bar(rest.ok_or(StatsdError::Type)?);
+    let kind = match kind {
+        "c" => Kind::Count,
+        "g" => Kind::Gauge,
+        "ms" => Kind::Observation(ObservationKind::Timer),
+        "h" => Kind::Observation(ObservationKind::Histogram),
+        "d" => Kind::Observation(ObservationKind::Distribution),
+        "s" => Kind::Set,
         _ => return Err(StatsdError::Type),
     };
     let (mut weight, mut tags) = (1.0, "");
-    for field in fields {
+    while let Some(rest) = fields {
+        let (field, next) = until_bar(rest);
+        fields = next;
         if let Some(rate) = field.strip_prefix('@') {
             let rate: f64 = rate.parse().map_err(|_| StatsdError::Rate)?;
             if !(rate > 0.0 && rate <= 1.0) {
@@ -131,6 +133,14 @@ pub fn parse_line(line: &[u8]) -> Result<Parsed<'_>, StatsdError> {
         return Err(StatsdError::Value);
     }
     Ok(Parsed::Line(line))
+}
+
+/// What lies before the next bar, and what lies behind it when there is one.
+fn until_bar(text: &str) -> (&str, Option<&str>) {
+    match text.bytes().position(|byte| byte == b'|') {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    }
 }
 
 impl<'a> Line<'a> {
@@ -152,9 +162,14 @@ impl<'a> Line<'a> {
 
     /// A set's member may hold a colon; of the others, each colon begins a value.
     fn raw_values(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        let whole = (self.kind == Kind::Set).then_some(self.values);
-        let parts = (self.kind != Kind::Set).then(|| self.values.split(':'));
-        whole.into_iter().chain(parts.into_iter().flatten())
+        let is_set = self.kind == Kind::Set;
+        let mut rest = Some(self.values);
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let end = text.bytes().position(|byte| byte == b':' && !is_set);
+            rest = end.map(|at| &text[at + 1..]);
+            Some(&text[..end.unwrap_or(text.len())])
+        })
     }
 }
 
@@ -168,10 +183,17 @@ pub fn lines(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Only digits, a sign, a point and an exponent: `inf` and `nan` are no measurements.
 fn number(text: &str) -> Option<f64> {
+    // Most values are short whole numbers: those need no float parser.
+    if (1..=INTEGER_DIGITS_MAX).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
+        let whole = text.bytes().fold(0u64, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+        return Some(whole as f64);
+    }
     let plain = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
     text.parse().ok().filter(|number: &f64| plain && number.is_finite())
 }
 
+/// So many digits always fit an f64 exactly.
+const INTEGER_DIGITS_MAX: usize = 15;
 /// The longest name of a metric.
 pub const NAME_BYTES_MAX: usize = 512;
 

@@ -47,16 +47,19 @@ class App:
         self.close()
 
 
-def open_udp(host: str = "", port: int = 0, *, share: bool = False) -> socket.socket:
+def open_udp(
+    host: str = "", port: int = 0, *, share: bool = False, scope: int = 0
+) -> socket.socket:
     """Open a bound UDP socket that wakes up every `POLL_SECONDS`.
 
-    With ``share=True`` several programs may have the same port, as for multicast.
+    With ``share=True`` several programs may have the same port, as for multicast; `scope` is the
+    index of the interface an IPv6 group lives on.
     """
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         if share:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((host, port))
+        sock.bind((host, port, 0, scope) if scope else (host, port))
     except OSError:
         sock.close()
         raise

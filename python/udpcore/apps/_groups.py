@@ -20,20 +20,27 @@ def open_sender(
 
     `interface` is an address of ours for IPv4, an interface's name for IPv6.
     """
+    sock = open_udp("::" if ":" in group else "")
+    try:
+        _choose(sock, group, ttl, loop, interface)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _choose(sock: socket.socket, group: str, ttl: int, loop: bool, interface: str | None) -> None:
     if ":" in group:
-        sock = open_udp("::")
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, ttl)
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, int(loop))
+        level = socket.IPPROTO_IPV6
+        sock.setsockopt(level, socket.IPV6_MULTICAST_HOPS, ttl)
+        sock.setsockopt(level, socket.IPV6_MULTICAST_LOOP, int(loop))
         if interface:
-            index = socket.if_nametoindex(interface)
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
-        return sock
-    sock = open_udp()
+            sock.setsockopt(level, socket.IPV6_MULTICAST_IF, socket.if_nametoindex(interface))
+        return
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, int(loop))
     if interface:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
-    return sock
 
 
 def open_receiver(
@@ -41,7 +48,8 @@ def open_receiver(
 ) -> socket.socket:
     """Open a socket on `port` that has joined `group`, for datagrams of `source` only if given."""
     # Bound to the group itself, it hears nothing that was sent to another group on this port.
-    sock = open_udp(group, port, share=True)
+    scope = socket.if_nametoindex(interface) if interface and ":" in group else 0
+    sock = open_udp(group, port, share=True, scope=scope)
     try:
         # An address of one machine is as good: then the stream is for one.
         if ipaddress.ip_address(group).is_multicast:

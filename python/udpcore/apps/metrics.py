@@ -12,7 +12,14 @@ from typing import Any
 
 import udpcore as socket
 from udpcore import _core
-from udpcore.apps._app import App, open_udp, receive, run_as_program
+from udpcore.apps._app import (
+    DATAGRAM_BYTES_MAX,
+    POLL_SECONDS,
+    App,
+    open_udp,
+    receive,
+    run_as_program,
+)
 from udpcore.apps._metrics_client import MetricsClient
 from udpcore.apps._metrics_http import serve_text
 
@@ -66,13 +73,16 @@ class MetricsServer(App):
                 self.flush()
 
     def _receive(self) -> None:
+        """Wait for a datagram, then take what else is there."""
+        self.sock.settimeout(POLL_SECONDS)
         if (message := receive(self.sock)) is None:
             return
+        self.sock.setblocking(False)
         take, handle = self.sock.recv, self._metrics.handle
         handle(message[0])
         with contextlib.suppress(BlockingIOError):
             for _ in range(BATCH):
-                handle(take(65535, socket.MSG_DONTWAIT))
+                handle(take(DATAGRAM_BYTES_MAX))
 
     def flush(self) -> dict[str, Any]:
         """End the interval and return what it brought."""
@@ -87,25 +97,10 @@ class MetricsServer(App):
                 self.logger.warning("Graphite at %s: %s", self.graphite, error)
         return self.last_flush
 
-    @property
-    def counters(self) -> dict[str, float]:
-        """Counters since the start."""
-        return self._metrics.counters()
-
-    @property
-    def gauges(self) -> dict[str, float]:
-        """Gauges as they are."""
-        return self._metrics.gauges()
-
-    @property
-    def timers(self) -> dict[str, list[float]]:
-        """The timings, histograms and distributions of this interval."""
-        return self._metrics.timers()
-
-    @property
-    def stats(self) -> dict[str, int]:
-        """Datagrams, lines, malformed lines…"""
-        return self._metrics.stats()
+    counters = property(lambda self: self._metrics.counters(), doc="Counters since the start.")
+    gauges = property(lambda self: self._metrics.gauges(), doc="Gauges as they are.")
+    timers = property(lambda self: self._metrics.timers(), doc="The interval's observations.")
+    stats = property(lambda self: self._metrics.stats(), doc="Datagrams, lines, malformed lines…")
 
     def close(self) -> None:
         """Stop serving and close the ports."""
