@@ -3,11 +3,11 @@
 //! Rules of this floor: no protocol logic, no `if` about a wire format; one file per Python
 //! class family; this module is the table of contents of `udpcore._core`.
 
-mod bytes_like;
 mod apps_game;
 mod apps_media;
 mod apps_metrics;
 mod apps_net;
+mod bytes_like;
 mod dns;
 mod dns_ask;
 mod dns_batch;
@@ -61,6 +61,9 @@ mod _core {
     use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
 
     #[pymodule_export]
+    use super::dns_server::PyDnsServer;
+
+    #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
 
     #[pymodule_export]
@@ -75,6 +78,7 @@ mod _core {
         Socket, close, cmsg_len, cmsg_space, dup, getaddrinfo, getdefaulttimeout, gethostbyname,
         getnameinfo, setdefaulttimeout, socketpair,
     };
+
     #[pymodule_export]
     use super::apps_game::{AppGameView, AppGameWorld, game_position};
 
