@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from udpcore.apps.discovery import ServiceDiscovery
     from udpcore.apps.echo import UDPEchoClient, UDPEchoServer, udp_client, udp_server
     from udpcore.apps.game import GameClient, GameServer
+    from udpcore.apps.game_events import GameEventRelay, GameEvents
     from udpcore.apps.metrics import MetricsClient, MetricsServer
     from udpcore.apps.multicast import multicast_receiver, multicast_sender
     from udpcore.apps.multicast_video import MulticastVideoReceiver, MulticastVideoStreamer
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = [
     "DhcpOffer",
     "GameClient",
+    "GameEventRelay",
+    "GameEvents",
     "GameServer",
     "MetricsClient",
     "MetricsServer",
@@ -69,6 +72,7 @@ _MODULES = {
     "discovery": ["ServiceDiscovery"],
     "echo": ["UDPEchoClient", "UDPEchoServer", "udp_client", "udp_server"],
     "game": ["GameClient", "GameServer"],
+    "game_events": ["GameEventRelay", "GameEvents"],
     "metrics": ["MetricsClient", "MetricsServer"],
     "multicast": ["multicast_receiver", "multicast_sender"],
     "multicast_video": ["MulticastVideoReceiver", "MulticastVideoStreamer"],

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from udpcore.apps import GameClient, GameServer
+from udpcore.apps import GameClient, GameEventRelay, GameEvents, GameServer
 
 
 @pytest.fixture
@@ -127,3 +127,20 @@ def test_garbage_is_counted(server, plain, wait_until):
     for junk in (b"", b"{}", b"[" * 5000, b'{"type":"position","player_id":1,"x":"a","y":0}'):
         plain.sendto(junk, ("127.0.0.1", server.port))
     wait_until(lambda: server.stats["malformed"] == 4)
+
+
+def test_events_arrive_exactly_once_through_the_bad_link(serving, bad_link, wait_until):
+    relay = GameEventRelay(0, host="127.0.0.1")
+    with (
+        serving(relay),
+        bad_link(("127.0.0.1", relay.port)) as proxy,
+        GameEvents(proxy.address) as anna,
+        GameEvents(proxy.address) as bert,
+    ):
+        wait_until(lambda: len(relay.players) == 2)
+        for number in range(50):
+            anna.send({"type": "shot", "number": number})
+        heard = [bert.receive(timeout=10)["number"] for _ in range(50)]
+        assert sorted(heard) == list(range(50))
+        assert bert.receive(timeout=0.3) is None
+        assert anna.receive() is None

@@ -97,6 +97,19 @@ def test_through_the_bad_link_the_tone_does_not_break(recorded, bad_link, wait_u
     assert sum(loudness(frame) < 1000 for frame in heard) <= 2
 
 
+def test_opus_through_the_bad_link(recorded, bad_link, wait_until):
+    with (
+        VoIPClient("127.0.0.1", 9, 0, codec="opus", source="silence", sink=recorded.append) as near,
+        bad_link(("127.0.0.1", near.local_port)) as proxy,
+        VoIPClient(*proxy.address, 0, codec="opus", source="tone", sink="none") as far,
+    ):
+        far.start()
+        near.start()
+        wait_until(lambda: near.quality()["played"] > 60)
+    assert {len(frame) for frame in recorded} == {2 * FRAME}
+    assert max(map(loudness, recorded)) > 3000
+
+
 def test_the_other_end_may_start_again(recorded, wait_until):
     with VoIPClient("127.0.0.1", 9, 0, source="silence", sink=recorded.append) as near:
         near.start()
