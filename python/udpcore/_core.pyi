@@ -1,10 +1,11 @@
-"""The Rust core of udpcore; private: use the modules of :mod:`udpcore`."""
+"""The Rust core of udpcore; private: use the modules of :mod:`udpcore`.
+
+Longer than 500 lines because the core is one extension module, and a module has one stub.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, SupportsIndex, final, overload
-from typing import Any, Literal, SupportsIndex, final, overload
 from os import PathLike
-from typing import Any, SupportsIndex, final, overload
+from typing import Any, Literal, Self, SupportsIndex, final, overload
 
 from _typeshed import ReadableBuffer, WriteableBuffer
 from typing_extensions import disjoint_base
@@ -117,9 +118,7 @@ class TransportConnection:
         timeout: float | None,
     ) -> list[int]: ...
     def recv(self, timeout: float | None, channel: int | None) -> bytes: ...
-    def recv_many(
-        self, count: int, timeout: float | None, channel: int | None
-    ) -> list[bytes]: ...
+    def recv_many(self, count: int, timeout: float | None, channel: int | None) -> list[bytes]: ...
     def wait_outcome(
         self, receipt: int, timeout: float | None
     ) -> Literal["acked", "expired", "lost"]: ...

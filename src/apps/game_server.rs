@@ -224,10 +224,8 @@ mod tests {
     }
 
     fn position(id: u32, x: f64, timestamp: f64) -> Vec<u8> {
-        format!(
-            r#"{{"type": "position", "player_id": {id}, "x": {x}, "y": 0, "timestamp": {timestamp}}}"#
-        )
-        .into_bytes()
+        let fields = format!(r#""player_id": {id}, "x": {x}, "y": 0, "timestamp": {timestamp}"#);
+        format!(r#"{{"type": "position", {fields}}}"#).into_bytes()
     }
 
     fn state(datagram: &[u8]) -> GameState {

@@ -47,21 +47,12 @@ mod _core {
 
     #[pymodule_export]
     use super::dns_server::PyDnsServer;
-    use super::fec::{FecCode, FecReceiver, fec_datagrams};
-
-    use super::dns_server::PyDnsServer;
-    #[pymodule_export]
-    use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
 
     #[pymodule_export]
-    use super::fec::{FecCode, FecReceiver, fec_datagrams};
     use super::fec::{FecDecoder, FecEncoder, FecReceiver, fec_datagrams};
 
     #[pymodule_export]
     use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
-
-    #[pymodule_export]
-    use super::dns_server::PyDnsServer;
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};

@@ -30,7 +30,6 @@ pub(crate) struct NetemRelay(Relay);
 impl NetemRelay {
     #[new]
     #[pyo3(signature = (upstream, listen, up, down, seed=None, pcap=None))]
-    #[expect(clippy::too_many_arguments, reason = "the options of a relay")]
     fn new(
         py: Python<'_>,
         upstream: (String, i64),

@@ -189,7 +189,8 @@ mod tests {
 
     #[test]
     fn a_tutorials_position() {
-        let datagram = br#"{"type": "position", "player_id": "p1", "x": 1.5, "y": -2, "timestamp": 1700000000.25, "hp": 3}"#;
+        let datagram = br#"{"type": "position", "player_id": "p1", "x": 1.5, "y": -2,
+            "timestamp": 1700000000.25, "hp": 3}"#;
         let GameMessage::Position(position) = GameMessage::parse(datagram).unwrap() else {
             panic!("a position");
         };

@@ -2,12 +2,6 @@
 
 pub mod ack;
 pub mod crc32;
-pub mod error;
-pub mod fec;
-pub mod rlc;
-pub mod sequence;
-pub mod serial;
-pub mod transport;
 pub mod dhcp;
 pub mod discovery;
 pub mod echo;
@@ -22,4 +16,5 @@ pub mod rtp;
 pub mod sequence;
 pub mod serial;
 pub mod statsd;
+pub mod transport;
 pub mod video;

@@ -7,6 +7,8 @@
 //! core and the relay on another. The load generator waits for the oldest echo, then sends one
 //! more; with blocks, it waits for the whole block.
 
+#![allow(clippy::print_stdout)]
+
 use std::fs;
 use std::io::Write as _;
 use std::net::{SocketAddr, UdpSocket};
