@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import tomllib' 2>/dev/null && echo $$python && break; done)
 HOUSE = $(or $(PYTHON),$(error Python >= 3.11 is needed: install python3)) tests/tools/house.py
 
-.PHONY: help setup demo test lint wheel clean
+.PHONY: help setup demo test bench fuzz lint wheel clean
 
 help: ## say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,13 @@ demo: ## the main job: a file three ways through a bad link, then names (FILE=pa
 
 test: ## all tests: formats, lints, cargo, the wheel, pytest
 	@$(HOUSE) test
+
+bench: ## measure beside the peers, write docs/benchmarks.md (ONLY=name,name)
+	@$(HOUSE) bench $(if $(ONLY),--only "$(ONLY)")
+
+fuzz: ## every parser under CASES mutations of its corpus (10,000,000 each)
+	UDPCORE_FUZZ_CASES=$(or $(CASES),10000000) cargo test --release --workspace --locked fuzz -- \
+		--test-threads 2
 
 lint: ## only the formats, lints and types
 	@$(HOUSE) lint

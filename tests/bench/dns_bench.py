@@ -2,7 +2,7 @@
 
 Run with ``python tests/bench/dns_bench.py`` after ``maturin develop --release``. Peers that are
 not installed (dnspython, dnslib, pycares, dnsperf) are left out and named. Needs NSD.
-Rounds of all candidates are interleaved, and the best round of each counts.
+Rounds of all candidates are interleaved; medians.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import importlib
 import re
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
+import _report
 from nsd import start_nsd
 
 from udpcore import dns
@@ -34,7 +36,10 @@ ANSWER = bytes.fromhex(
     "c02e000100010000012c0004c000020c00002904d0000000000000"
 )
 HOSTS = 10_000
-ROUNDS = 5
+Row = dict[str, object]
+ROUNDS = 7
+#: the least ratio we want over each peer
+BARS = {"dnspython": 20.0, "dnslib": 5.0, "pycares": 4.0, "dnsperf": 0.6}
 
 
 def peer(name: str) -> Any | None:
@@ -98,19 +103,34 @@ def parsers() -> dict[str, Callable[[], object]]:
     return found
 
 
-def compare_calls(title: str, candidates: dict[str, Callable[[], object]], number: int) -> None:
-    """Interleave rounds of `number` calls, print the best in µs."""
-    best = dict.fromkeys(candidates, float("inf"))
+def rows_of(work: str, figures: dict[str, float], unit: str, more_is_better: bool) -> list[Row]:
+    """One row for each peer."""
+    ours = figures["udpcore"]
+    return [
+        {
+            "work": work,
+            "ours": ours,
+            "peer": f"{name} {theirs:,.4g}",
+            "unit": unit,
+            "ratio": ours / theirs if more_is_better else theirs / ours,
+            "bar": f"≥ {BARS[name]:g}x",
+        }
+        for name, theirs in figures.items()
+        if name != "udpcore"
+    ]
+
+
+def compare_calls(work: str, candidates: dict[str, Callable[[], object]], number: int) -> list[Row]:
+    """Interleave rounds of `number` calls; µs a call."""
+    took: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(ROUNDS):
         for name, call in candidates.items():
             start = time.perf_counter()
             for _ in range(number):
                 call()
-            best[name] = min(best[name], (time.perf_counter() - start) / number * 1e6)
-    for name, microseconds in best.items():
-        print(
-            f"{title:<8} {name:<12} {microseconds:9.2f} µs {microseconds / best['udpcore']:7.1f}x"
-        )
+            took[name].append((time.perf_counter() - start) / number * 1e6)
+    figures = {name: statistics.median(values) for name, values in took.items()}
+    return rows_of(work, figures, "µs a call", more_is_better=False)
 
 
 def ask_udpcore(names: list[str], host: str, port: int) -> int:
@@ -172,7 +192,7 @@ def ask_dnsperf(names: list[str], host: str, port: int) -> tuple[int, float]:
     return int(completed[1]), float(seconds[1])
 
 
-def compare_many(count: int) -> None:
+def compare_many(count: int) -> tuple[list[Row], list[str]]:
     """Ask a local NSD for `count` names with each candidate."""
     head = "$ORIGIN example.test.\n$TTL 300\n@ IN SOA ns1 h 1 2 3 4 5\n@ IN NS ns1\n"
     zone = head + "".join(
@@ -185,28 +205,33 @@ def compare_many(count: int) -> None:
         candidates["dnspython"] = (ask_dnspython, count // 20)
     if shutil.which("dnsperf"):
         candidates["dnsperf"] = (ask_dnsperf, count)
-    best: dict[str, tuple[float, int]] = {}
+    rates: dict[str, list[float]] = {name: [] for name in candidates}
+    lost = dict.fromkeys(candidates, 0)
     with start_nsd(zone) as nsd:
-        for _ in range(3):
+        for _ in range(ROUNDS):
             for name, (ask, size) in candidates.items():
                 names = [f"h{i % HOSTS}.example.test" for i in range(size)]
                 start = time.perf_counter()
                 result = ask(names, *nsd.address)
                 seconds = time.perf_counter() - start
                 answered, seconds = result if isinstance(result, tuple) else (result, seconds)
-                rate, lost = size / seconds, size - answered
-                best[name] = max(best.get(name, (0.0, 0)), (rate, lost))
-    for name, (rate, lost) in best.items():
-        print(f"many     {name:<12} {rate:9.0f} q/s {best['udpcore'][0] / rate:7.1f}x  lost {lost}")
+                rates[name].append(size / seconds)
+                lost[name] += size - answered
+    figures = {name: statistics.median(values) for name, values in rates.items()}
+    said = ", ".join(f"{name} {number}" for name, number in lost.items())
+    rows = rows_of(f"{count:,} names of a local NSD", figures, "queries/s", more_is_better=True)
+    return rows, [f"Unanswered over all rounds: {said}."]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000, help="names to resolve (100000)")
+    parser.add_argument("--json", action="store_true", help="end with one JSON object")
     count = parser.parse_args().count
-    compare_calls("build", builders(), 2_000)
-    compare_calls("parse", parsers(), 1_000)
-    compare_many(count)
+    rows = compare_calls("build a query", builders(), 2_000)
+    rows += compare_calls("parse an answer, read every record", parsers(), 1_000)
+    many, notes = compare_many(count)
+    _report.say("DNS", rows + many, notes)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The commands behind the Makefile: setup, demo, test, lint, wheel.
+"""The commands behind the Makefile: setup, demo, test, bench, lint, wheel.
 
 Every command is a list of steps; each begins with the set-up, which is quick when nothing changed.
 """
@@ -67,6 +67,17 @@ def test_steps() -> list[Step]:
         command("stubtest", BIN / "stubtest", "udpcore._core", "--allowlist", STUBTEST_ALLOWLIST),
         command("pytest", BIN / "pytest"),
         Step("source distribution", check_sdist),
+    ]
+
+
+def bench_steps(options: argparse.Namespace) -> list[Step]:
+    run = [BIN / "python", ROOT / "tests" / "bench" / "run.py", "--only", options.only or ""]
+    return [
+        *setup_steps(),
+        Step("debian peers", system.install_bench_packages),
+        Step("python peers", lambda: system.install_bench_peers(ROOT)),
+        *wheel_steps(),
+        command("bench", *run),
     ]
 
 
@@ -139,12 +150,15 @@ def main() -> int:
     demo = verbs.add_parser("demo")
     demo.add_argument("--file")
     demo.add_argument("--seed")
+    bench = verbs.add_parser("bench")
+    bench.add_argument("--only")
     options = parser.parse_args()
     steps = {
         "setup": setup_steps,
         "test": test_steps,
         "lint": lambda: [*setup_steps(), *lint_steps()],
         "wheel": lambda: [*setup_steps(), *wheel_steps()],
+        "bench": lambda: bench_steps(options),
         "demo": lambda: demo_steps(options),
     }[options.verb]()
     return run_steps(f"make {options.verb}", steps, ROOT)

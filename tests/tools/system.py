@@ -26,9 +26,20 @@ COMMANDS = {
     "dig": "bind9-dnsutils",
     "iperf3": "iperf3",
     "tshark": "tshark",
+    "tcpdump": "tcpdump",
+    "dnsmasq": "dnsmasq-base",
+    "ffmpeg": "ffmpeg",
 }
+#: what only the benchmarks need: the peers
+BENCH_COMMANDS = {"nginx": "nginx-light", "socat": "socat", "dnsperf": "dnsperf"}
+#: packages with no command of their own: a file that tells that they are there -> the package
+BENCH_FILES = {"/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream"}
 #: services of those packages: masked before a first installation, so that nothing listens
-SERVICES = {"nsd": "nsd.service", "iperf3": "iperf3.service"}
+SERVICES = {
+    "nsd": "nsd.service",
+    "iperf3": "iperf3.service",
+    "nginx-light": "nginx.service",
+}
 SYSTEM_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
 
 
@@ -42,8 +53,22 @@ def check_rust() -> str:
 
 
 def install_packages() -> str:
-    """Install the Debian packages of the commands that are missing, or name them."""
-    missing = sorted({p for c, p in COMMANDS.items() if not shutil.which(c, path=SYSTEM_PATH)})
+    """Install the Debian packages of the tests that are missing, or name them."""
+    return _install(_missing(COMMANDS))
+
+
+def install_bench_packages() -> str:
+    """The same for the peers of the benchmarks."""
+    files = {package for path, package in BENCH_FILES.items() if not Path(path).exists()}
+    return _install(_missing(BENCH_COMMANDS) | files)
+
+
+def _missing(commands: dict[str, str]) -> set[str]:
+    return {p for c, p in commands.items() if not shutil.which(c, path=SYSTEM_PATH)}
+
+
+def _install(packages: set[str]) -> str:
+    missing = sorted(packages)
     if not missing:
         return "nothing missing"
     line = "apt-get install " + " ".join(missing)
@@ -66,7 +91,7 @@ def install_packages() -> str:
 def make_environment(root: Path) -> str:
     """Make `.venv` with the development tools of pyproject.toml, when they changed."""
     directory, stamp = root / ".venv", root / ".venv" / "tools.sha256"
-    requirements = _development_requirements(root)
+    requirements = _requirements(root, "dev")
     wanted = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()
     if stamp.is_file() and stamp.read_text() == wanted:
         return "up to date"
@@ -82,11 +107,20 @@ def make_environment(root: Path) -> str:
     return "made"
 
 
-def _development_requirements(root: Path) -> list[str]:
+def install_bench_peers(root: Path) -> str:
+    """Install the Python packages that the benchmarks measure beside udpcore."""
+    requirements = _requirements(root, "bench")
+    python = str(root / ".venv" / "bin" / "python")
+    if subprocess.call([python, "-m", "pip", "install", "-q", *requirements]):
+        raise StepFailedError(f"pip could not install {', '.join(requirements)}")
+    return ", ".join(requirements)
+
+
+def _requirements(root: Path, extra: str) -> list[str]:
     import tomllib  # not at the top: check_python tells an old Python apart first
 
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    return list(project["optional-dependencies"]["dev"])
+    return list(project["optional-dependencies"][extra])
 
 
 def check_python() -> None:

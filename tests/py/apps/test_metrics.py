@@ -1,12 +1,9 @@
-"""StatsD: two client libraries as peers, the bad link, Prometheus, Graphite, and the speed."""
+"""StatsD: two client libraries as peers, the bad link, Prometheus and Graphite."""
 
 from __future__ import annotations
 
 import socket
-import statistics
-import time
 import urllib.request
-from collections import defaultdict
 
 import pytest
 import statsd
@@ -148,62 +145,6 @@ def test_through_the_bad_link_a_counter_misses_what_was_lost_and_nothing_more(
     counted = server.counters["hits"]
     # 10 % lost and 5 % doubled of a thousand: about 945.
     assert 880 < counted < 1010
-
-
-class TutorialServer:
-    """A StatsD server as tutorials write it: receive, decode, split, convert, add."""
-
-    def __init__(self) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind(("127.0.0.1", 0))
-        self.counters: dict[str, float] = defaultdict(float)
-        self.lines = 0
-
-    def receive(self) -> None:
-        data, _ = self.sock.recvfrom(4096)
-        for line in data.decode("utf-8").split("\n"):
-            name, rest = line.split(":", 1)
-            value, kind = rest.split("|", 1)
-            self.lines += 1
-            if kind == "c":
-                self.counters[name] += float(value)
-
-
-def drain_seconds(address, datagram: bytes, receive, lines_done) -> float:
-    """Processor time to take 100 datagrams that wait in the socket's buffer."""
-    wanted = lines_done() + 100 * (datagram.count(b"\n") + 1)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-        for _ in range(100):
-            sender.sendto(datagram, address)
-    began = time.thread_time()
-    while lines_done() < wanted:
-        receive()
-    return time.thread_time() - began
-
-
-def test_five_times_the_lines_of_the_tutorials_server():
-    """Processor time for the same datagrams of 30 lines, which neither server loses."""
-    datagram = "\n".join(f"metric.{n % 50}:{n}|c" for n in range(30)).encode()
-    plain = TutorialServer()
-    with plain.sock, MetricsServer(0, host="127.0.0.1") as server:
-        ours, theirs = [], []
-        for _ in range(30):
-            theirs.append(
-                drain_seconds(
-                    plain.sock.getsockname(), datagram, plain.receive, lambda: plain.lines
-                )
-            )
-            ours.append(
-                drain_seconds(
-                    ("127.0.0.1", server.port),
-                    datagram,
-                    server._receive,
-                    lambda: server.stats["lines"],
-                )
-            )
-        assert server.counters == plain.counters
-    ratio = statistics.median(theirs) / statistics.median(ours)
-    assert ratio >= 5, f"{ratio:.1f} times"
 
 
 def test_an_aggregator_of_many_messages():
