@@ -24,8 +24,8 @@ bench: ## measure beside the peers, write docs/benchmarks.md (ONLY=name,name)
 	@$(HOUSE) bench $(if $(ONLY),--only "$(ONLY)")
 
 fuzz: ## every parser under CASES mutations of its corpus (10,000,000 each)
-	UDPCORE_FUZZ_CASES=$(or $(CASES),10000000) cargo test --release --workspace --locked fuzz -- \
-		--test-threads 2
+	UDPCORE_FUZZ_CASES=$(or $(CASES),10000000) cargo test --release --workspace --locked \
+		--test 'fuzz_*'
 
 lint: ## only the formats, lints and types
 	@$(HOUSE) lint

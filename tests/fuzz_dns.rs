@@ -1,10 +1,12 @@
 //! DNS parsers under arbitrary bytes: no panic, no endless walk, and what was read is written.
 //!
-//! `check_*` functions are what a fuzzer calls; here they run over the committed corpus and over
-//! 100,000 seeded mutations of it. A failure prints the round; the seed is fixed.
+//! The checks run over the committed corpus and over seeded mutations of it.
 
-use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+mod support;
+
+use rand::{SeedableRng, rngs::StdRng};
 use std::net::SocketAddr;
+use support::fuzz::{Mutations, cases};
 use udpcore::dns::answer;
 use udpcore::dns::authority::{Transport, respond};
 use udpcore::dns::client::{Client, Config, Outcome, Via};
@@ -13,9 +15,6 @@ use udpcore::dns::frame::Deframer;
 use udpcore::dns::query::Query;
 use udpcore::dns::zone::Zone;
 use udpcore::dns::{Message, Name, RdType};
-
-const SEED: u64 = 0x0d05;
-const ROUNDS: u32 = 100_000;
 
 /// Reads a message, shows it, writes it, reads that.
 pub fn check_message(wire: &[u8]) {
@@ -97,61 +96,27 @@ pub fn check_frames(stream: &[u8]) {
     assert_eq!(collect(1), collect(stream.len()));
 }
 
-fn corpus() -> Vec<Vec<u8>> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fuzz/corpus/dns_message");
-    let mut paths: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    assert!(paths.len() >= 10, "the corpus is missing");
-    paths.iter().map(|path| std::fs::read(path).unwrap()).collect()
-}
-
-fn mutate(wire: &mut Vec<u8>, other: &[u8], random: &mut StdRng) {
-    for _ in 0..random.random_range(1..6) {
-        if wire.is_empty() {
-            return;
-        }
-        let at = random.random_range(0..wire.len());
-        match random.random_range(0..8) {
-            0 => wire[at] = random.next_u32() as u8,
-            1 => wire[at] ^= 1 << random.random_range(0..8),
-            2 => wire.truncate(at),
-            3 => wire[at] = 0xc0 | (wire[at] & 3),
-            4 => wire.insert(at, random.next_u32() as u8),
-            5 => drop(wire.remove(at)),
-            6 => wire[at] = [0, 1, 0x3f, 0x40, 0x7f, 0xff][random.random_range(0..6)],
-            _ => {
-                let from = random.random_range(0..=other.len());
-                wire.splice(at.., other[from..].iter().copied());
-            }
-        }
-    }
-}
-
 #[test]
 fn the_corpus_and_its_mutations() {
-    let corpus = corpus();
-    corpus.iter().for_each(|wire| {
+    let mut mutations = Mutations::of("dns_message");
+    assert!(mutations.corpus().len() >= 10, "the corpus is missing");
+    mutations.corpus().iter().for_each(|wire| {
         assert!(Message::parse(wire.clone()).is_ok(), "the corpus is of good messages");
         check_message(wire);
         check_client(wire);
     });
-    let mut random = StdRng::seed_from_u64(SEED);
     let mut parsed = 0;
-    for round in 0..ROUNDS {
-        let pick = |random: &mut StdRng| corpus[random.random_range(0..corpus.len())].clone();
-        let (mut wire, other) = (pick(&mut random), pick(&mut random));
-        mutate(&mut wire, &other, &mut random);
-        let outcome = std::panic::catch_unwind(|| {
+    for _ in 0..cases() {
+        let wire = mutations.draw();
+        mutations.attempt(&wire, || {
             check_message(&wire);
             check_client(&wire);
             check_frames(&wire);
         });
-        assert!(outcome.is_ok(), "seed {SEED:#x}, round {round}, bytes {wire:02x?}");
-        parsed += u32::from(Message::parse(wire).is_ok());
+        parsed += u64::from(Message::parse(wire).is_ok());
     }
     // A mutator whose output is always refused would test little.
-    assert!(parsed > ROUNDS / 50, "{parsed} of {ROUNDS} could be parsed");
+    assert!(parsed > cases() / 50, "{parsed} of {} could be parsed", cases());
 }
 
 /// Gives a server queries that an attacker made: it answers what it should, in bounds.
@@ -170,19 +135,18 @@ fn queries_and_their_mutations() {
     let text = "$TTL 60\n@ SOA ns me 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n*.wild TXT x\n\
                 a CNAME b\nb CNAME a\ntree DNAME b.tree\nsub NS ns.sub\nns.sub A 192.0.2.2\n";
     let zone = Zone::parse(text, &"example.test".parse().unwrap()).unwrap();
-    let mut random = StdRng::seed_from_u64(SEED);
-    let corpus = corpus();
+    let mut mutations = Mutations::of("dns_message");
     let hosts = ["@", "ns", "a", "b", "x.tree", "y.wild", "sub", "z.ns.sub", "nope"];
-    for round in 0..ROUNDS {
-        let host = hosts[random.random_range(0..hosts.len())];
+    let types = [1, 2, 5, 6, 16, 28, 39, 43, 255];
+    for round in 0..cases() {
+        let host = hosts[mutations.rng().below(hosts.len() as u64) as usize];
         let name =
             format!("{}example.test", host.replace('@', "") + if host == "@" { "" } else { "." });
-        let rdtype = RdType([1, 2, 5, 6, 16, 28, 39, 43, 255][random.random_range(0..9)]);
+        let rdtype = RdType(types[mutations.rng().below(types.len() as u64) as usize]);
         let mut wire = Query::new(name.parse().unwrap(), rdtype).compose(round as u16);
         if round % 2 == 1 {
-            mutate(&mut wire, &corpus[round as usize % corpus.len()], &mut random);
+            wire = mutations.change(wire);
         }
-        let outcome = std::panic::catch_unwind(|| check_server(&zone, &wire));
-        assert!(outcome.is_ok(), "seed {SEED:#x}, round {round}, bytes {wire:02x?}");
+        mutations.attempt(&wire, || check_server(&zone, &wire));
     }
 }

@@ -1,20 +1,16 @@
 //! The transport's parsers and machine under arbitrary bytes: no panic, bounded, and what was read
 //! is written back.
 //!
-//! `check_*` functions are what a fuzzer calls; here they run over the committed corpus and over
-//! 100,000 seeded mutations of it. A failure prints the round; the seed is fixed.
+//! The checks run over the committed corpus and over seeded mutations of it.
 
-use rand_chacha::ChaCha12Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+mod support;
+
 use std::net::SocketAddr;
-use std::path::Path;
+use support::fuzz::{Mutations, cases, corpus_and_mutations};
 use udpcore::transport::{
     Config, ConnectionEvent, Ecn, Endpoint, Handle, Security, SendOptions, Time,
 };
 use udpcore::wire::transport::{Frames, LongPacket, Params, ShortHeader, is_long, peek_dcid};
-
-const SEED: u64 = 0x7a75;
-const ROUNDS: u64 = 100_000;
 
 /// Reads bytes as everything they could be; what was read composes and reads the same.
 pub fn check_packet(bytes: &[u8]) {
@@ -139,61 +135,21 @@ fn addresses() -> (SocketAddr, SocketAddr) {
     (SocketAddr::from(([192, 0, 2, 1], 1)), SocketAddr::from(([192, 0, 2, 2], 2)))
 }
 
-fn corpus() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus/transport");
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
-        .expect("the corpus is there")
-        .map(|entry| entry.expect("an entry").path())
-        .collect();
-    paths.sort();
-    paths.iter().map(|path| std::fs::read(path).expect("a file")).collect()
-}
-
-/// One of the seeds, changed in a few places, joined, cut or repeated.
-fn mutate(rng: &mut ChaCha12Rng, corpus: &[Vec<u8>]) -> Vec<u8> {
-    let mut pick = |end: usize| (rng.next_u64() % end.max(1) as u64) as usize;
-    let mut bytes = corpus[pick(corpus.len())].clone();
-    if pick(3) == 0 {
-        let other = &corpus[pick(corpus.len())];
-        bytes.extend_from_slice(&other[..pick(other.len() + 1)]);
-    }
-    for _ in 0..pick(6) {
-        if bytes.is_empty() {
-            break;
-        }
-        let at = pick(bytes.len());
-        match pick(5) {
-            0 => bytes[at] = pick(256) as u8,
-            1 => bytes[at] ^= 1 << pick(8),
-            2 => bytes.truncate(at),
-            3 => bytes.insert(at, [0, 0x3f, 0x40, 0x7f, 0x80, 0xbf, 0xc0, 0xff][pick(8)]),
-            _ => _ = bytes.remove(at),
-        }
-    }
-    bytes
-}
-
 #[test]
 fn parsers_survive_the_corpus_and_its_mutations() {
-    let corpus = corpus();
-    corpus.iter().for_each(|bytes| check_packet(bytes));
-    let mut rng = ChaCha12Rng::seed_from_u64(SEED);
-    for round in 0..ROUNDS {
-        let bytes = mutate(&mut rng, &corpus);
-        let outcome = std::panic::catch_unwind(|| check_packet(&bytes));
-        assert!(outcome.is_ok(), "round {round}: {bytes:02x?}");
-    }
+    corpus_and_mutations("transport", check_packet);
 }
 
 #[test]
 fn a_connection_survives_forged_frames() {
-    let corpus = corpus();
-    let mut rng = ChaCha12Rng::seed_from_u64(SEED);
+    let mut mutations = Mutations::of("transport");
     let mut victim = Victim::new();
     let mut ended = 0;
-    for _ in 0..ROUNDS / 5 {
-        let bytes = mutate(&mut rng, &corpus);
-        if !victim.attack(&bytes[..bytes.len().min(1400)]) {
+    for _ in 0..cases() / 5 {
+        let bytes = mutations.draw();
+        let mut survives = true;
+        mutations.attempt(&bytes, || survives = victim.attack(&bytes[..bytes.len().min(1400)]));
+        if !survives {
             victim = Victim::new();
             ended += 1;
         }
@@ -203,19 +159,21 @@ fn a_connection_survives_forged_frames() {
 
 #[test]
 fn an_endpoint_survives_strangers() {
-    let corpus = corpus();
-    let mut rng = ChaCha12Rng::seed_from_u64(SEED);
+    let mut mutations = Mutations::of("transport");
     let mut server = Endpoint::new(Config::default(), true, [1; 32]).expect("valid");
     let mut out = Vec::new();
-    for round in 0..ROUNDS / 2 {
-        let mut bytes = mutate(&mut rng, &corpus);
+    for round in 0..cases() / 2 {
+        let bytes = mutations.draw();
+        let now = Time(round * 100);
         let from = SocketAddr::from(([192, 0, 2, (round % 250) as u8], 1));
-        server.handle_datagram(Time(round * 100), from, Ecn::NotEct, &mut bytes);
-        while server.poll_transmit(Time(round * 100), 1, &mut out).is_some() {
-            assert!(out.len() <= 3 * bytes.len(), "more than three times");
-            out.clear();
-        }
-        server.handle_timeout(Time(round * 100));
+        mutations.attempt(&bytes, || {
+            server.handle_datagram(now, from, Ecn::NotEct, &mut bytes.clone());
+            while server.poll_transmit(now, 1, &mut out).is_some() {
+                assert!(out.len() <= 3 * bytes.len(), "more than three times");
+                out.clear();
+            }
+            server.handle_timeout(now);
+        });
     }
     assert!(server.half_open() <= 64);
 }

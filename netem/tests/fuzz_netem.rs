@@ -1,9 +1,8 @@
-//! Bytes and text from outside: a committed corpus, and 100,000 seeded mutations of it.
-//!
-//! The check functions are those that the cargo-fuzz targets call, too.
+//! Bytes and text from outside: a committed corpus, and seeded mutations of it.
+
+mod support;
 
 use std::fmt::Display;
-use std::path::PathBuf;
 use std::str::FromStr;
 
 use netem::impair::{
@@ -11,14 +10,10 @@ use netem::impair::{
     LossTrace, PacketSet, Queue, Rate, RateTrace, Reorder, Truncate,
 };
 use netem::log::parse_log;
-use netem::random::philox4x32;
 use netem::scenario::Scenario;
 use netem::{BitRate, Bytes, Direction, FlowOrdinal, Link, LinkConfig, Nanos, Packet, Probability};
 use netem::{Seed, tc};
-
-const MUTATIONS: u32 = 100_000;
-/// Changing it makes another test; a failure prints it.
-const SEED: [u32; 2] = [7, 0];
+use support::fuzz::corpus_and_mutations;
 
 /// Whatever parses is written so that it parses to the same value.
 fn check_text(bytes: &[u8]) {
@@ -112,78 +107,38 @@ fn check_dist(bytes: &[u8]) {
     }
 }
 
-fn corpus(target: &str) -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/fuzz/corpus");
-    let entries = std::fs::read_dir(folder.join(target)).expect("the corpus is committed");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
-}
-
-/// One to four changes to `bytes`: a byte set, a bit flipped, an end cut, a piece repeated.
-fn mutate(mut bytes: Vec<u8>, number: u32) -> Vec<u8> {
-    let draw = |index| philox4x32([number, index, 0, 0], SEED);
-    for index in 0..=draw(0)[0] % 4 {
-        let [kind, place, value, length] = draw(index + 1);
-        let at = place as usize % (bytes.len() + 1);
-        match (kind % 5, bytes.get_mut(at)) {
-            (0, Some(byte)) => *byte = value as u8,
-            (1, Some(byte)) => *byte ^= 1 << (value % 8),
-            (2, _) => bytes.truncate(at),
-            (3, _) => bytes.insert(at, value as u8),
-            _ => {
-                let end = (at + length as usize % 16).min(bytes.len());
-                let piece = bytes[at..end].to_vec();
-                bytes.splice(at..at, piece);
-            }
-        }
-    }
-    bytes
-}
-
-fn run(target: &str, check: fn(&[u8])) {
-    let seeds = corpus(target);
-    assert!(!seeds.is_empty());
-    seeds.iter().for_each(|bytes| check(bytes));
-    for number in 0..MUTATIONS {
-        let bytes = mutate(seeds[number as usize % seeds.len()].clone(), number);
-        let panicked = std::panic::catch_unwind(|| check(&bytes)).is_err();
-        assert!(!panicked, "{target}: mutation {number} of seed {SEED:?} panics: {bytes:02x?}");
-    }
-}
-
 #[test]
 fn quantities_and_impairments() {
-    run("netem_text", check_text);
+    corpus_and_mutations("netem_text", check_text);
 }
 
 #[test]
 fn tc_strings() {
-    run("netem_tc", check_tc);
+    corpus_and_mutations("netem_tc", check_tc);
 }
 
 #[test]
 fn scenarios() {
-    run("netem_scenario", check_scenario);
+    corpus_and_mutations("netem_scenario", check_scenario);
 }
 
 #[test]
 fn logs() {
-    run("netem_log", check_log);
+    corpus_and_mutations("netem_log", check_log);
 }
 
 #[test]
 fn traces() {
-    run("netem_trace", check_trace);
+    corpus_and_mutations("netem_trace", check_trace);
 }
 
 #[test]
 fn tables() {
-    run("netem_dist", check_dist);
+    corpus_and_mutations("netem_dist", check_dist);
 }
 
 #[cfg(all(target_os = "linux", feature = "raw"))]
 #[test]
 fn frames() {
-    run("netem_frame", netem::bridge::check_frame);
+    corpus_and_mutations("netem_frame", netem::bridge::check_frame);
 }
