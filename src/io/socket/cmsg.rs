@@ -27,8 +27,9 @@ pub fn len_with(len: usize) -> Option<usize> {
 /// The room a message with `len` bytes of data takes (`CMSG_SPACE`); `None` if too large.
 #[must_use]
 pub fn space_for(len: usize) -> Option<usize> {
-    let total = HEADER.checked_add(len)?.checked_next_multiple_of(mem::size_of::<usize>())?;
-    (total <= c_int::MAX as usize).then_some(total)
+    // As CPython counts: room for the padding is taken off the limit beforehand.
+    let limit = c_int::MAX as usize - (HEADER + align(1));
+    (len <= limit).then(|| HEADER + align(len))
 }
 
 /// Appends one control message to `out`. `None` if it is too large; `out` is unchanged then.
