@@ -25,7 +25,7 @@ from array import array as array
 from enum import IntEnum as IntEnum
 from enum import IntFlag as IntFlag
 
-from udpcore import _constants, _core, _functions, _sendfile
+from udpcore import _constants, _core, _functions, _interop, _sendfile
 from udpcore._constants import *  # noqa: F403 - the constants of the running interpreter
 from udpcore._core import CMSG_LEN as CMSG_LEN
 from udpcore._core import CMSG_SPACE as CMSG_SPACE
@@ -47,6 +47,9 @@ from udpcore._functions import create_server as create_server
 from udpcore._functions import getaddrinfo as getaddrinfo
 from udpcore._functions import getfqdn as getfqdn
 from udpcore._functions import has_dualstack_ipv6 as has_dualstack_ipv6
+from udpcore._interop import from_stdlib as from_stdlib
+from udpcore._interop import patch as patch
+from udpcore._interop import to_stdlib as to_stdlib
 
 SocketType = _core.socket
 
@@ -62,7 +65,9 @@ _blocking_errnos = {errno.EAGAIN, errno.EWOULDBLOCK}
 #: Loaded on first use; none of them bears a name of the standard module.
 _SUBMODULES = frozenset({"aio", "apps", "batch", "dns", "fec", "netem", "reliable", "tcp"})
 
-__all__ = _constants.ALL
+_interop.let_processes_share_sockets()
+
+__all__ = [*_constants.ALL, "from_stdlib", "patch", "to_stdlib"]
 
 
 def __getattr__(name: str) -> object:

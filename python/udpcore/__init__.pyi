@@ -26,6 +26,9 @@ from udpcore._functions import create_server as create_server
 from udpcore._functions import getaddrinfo as getaddrinfo
 from udpcore._functions import getfqdn as getfqdn
 from udpcore._functions import has_dualstack_ipv6 as has_dualstack_ipv6
+from udpcore._interop import from_stdlib as from_stdlib
+from udpcore._interop import patch as patch
+from udpcore._interop import to_stdlib as to_stdlib
 
 __version__: Final[str]
 __all__: list[str]
