@@ -27,6 +27,7 @@ ENVIRONMENT = os.environ | {
     "VIRTUAL_ENV": str(ROOT / ".venv"),
 }
 STUBTEST_ALLOWLIST = ROOT / "tests" / "tools" / "stubtest-allowlist.txt"
+CPYTHON_SUITE = ROOT / "tests" / "tools" / "cpython_suite.py"
 DEMO_NAMES = 40
 CARGO_FLAGS = ["--workspace", "--all-targets", "--locked"]
 
@@ -65,6 +66,7 @@ def test_steps() -> list[Step]:
         *wheel_steps(),
         command("mypy", BIN / "mypy"),
         command("stubtest", BIN / "stubtest", "udpcore._core", "--allowlist", STUBTEST_ALLOWLIST),
+        command("CPython's socket tests", BIN / "python", CPYTHON_SUITE),
         command("pytest", BIN / "pytest"),
         Step("source distribution", check_sdist),
     ]

@@ -15,6 +15,7 @@ import sys
 import venv
 from pathlib import Path
 
+import cpython_suite
 from steps import StepFailedError
 
 #: command that must be there -> the Debian package that brings it
@@ -54,7 +55,7 @@ def check_rust() -> str:
 
 def install_packages() -> str:
     """Install the Debian packages of the tests that are missing, or name them."""
-    return _install(_missing(COMMANDS))
+    return _install(_missing(COMMANDS) | _python_tests())
 
 
 def install_bench_packages() -> str:
@@ -65,6 +66,16 @@ def install_bench_packages() -> str:
 
 def _missing(commands: dict[str, str]) -> set[str]:
     return {p for c, p in commands.items() if not shutil.which(c, path=SYSTEM_PATH)}
+
+
+def _python_tests() -> set[str]:
+    """The system's Python with CPython's own tests, if no interpreter here has them."""
+    if cpython_suite.find_interpreters():
+        return set()
+    probe = "import sys; print('{}.{}'.format(*sys.version_info))"
+    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
+    version = subprocess.check_output([python, "-c", probe], text=True).strip()
+    return {f"python{version}", f"libpython{version}-testsuite"}
 
 
 def _install(packages: set[str]) -> str:
