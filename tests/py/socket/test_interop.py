@@ -1,11 +1,11 @@
-"""udpcore sockets among strangers: the standard class, asyncio, ssl, multiprocessing, patch()."""
+"""udpcore sockets and the standard class, ssl, multiprocessing, patch()."""
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -40,78 +40,36 @@ def test_a_tls_socket_is_not_taken_apart() -> None:
         udpcore.from_stdlib(tls)
 
 
-def run_async(main: Any) -> Any:
-    return asyncio.run(asyncio.wait_for(main, 20))
+def anonymous(side: int) -> Any:
+    """A TLS context without certificates."""
+    import ssl
+
+    context = ssl.SSLContext(side)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AECDH:@SECLEVEL=0")
+    return context
 
 
-def test_asyncio_low_level(sock: Any) -> None:
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        with sock.create_server(("127.0.0.1", 0)) as server, sock.socket() as client:
-            server.setblocking(False)
-            client.setblocking(False)
-            accepting = asyncio.create_task(loop.sock_accept(server))
-            await loop.sock_connect(client, server.getsockname())
-            connection, _ = await accepting
-            with connection:
-                await loop.sock_sendall(client, b"x" * 1_000_00)
-                received = bytearray()
-                while len(received) < 1_000_00:
-                    received += await loop.sock_recv(connection, 65536)
-                room = bytearray(10)
-                await loop.sock_sendall(connection, b"back")
-                assert await loop.sock_recv_into(client, room) == 4
-        with sock.socket(sock.AF_INET, sock.SOCK_DGRAM) as one:
-            one.bind(("127.0.0.1", 0))
-            one.setblocking(False)
-            await loop.sock_sendto(one, b"datagram", one.getsockname())
-            assert await loop.sock_recvfrom(one, 100) == (b"datagram", one.getsockname())
+def test_tls_takes_our_sockets_over(sock: Any) -> None:
+    import ssl
 
-    run_async(main())
+    def serve() -> None:
+        connection, _ = server.accept()
+        with anonymous(ssl.PROTOCOL_TLS_SERVER).wrap_socket(connection, server_side=True) as tls:
+            tls.sendall(tls.recv(100).upper())
 
-
-def test_asyncio_datagram_endpoint(sock: Any) -> None:
-    class Echo(asyncio.DatagramProtocol):
-        def connection_made(self, transport: Any) -> None:
-            self.transport = transport
-
-        def datagram_received(self, data: bytes, addr: Any) -> None:
-            self.transport.sendto(data.upper(), addr)
-
-    async def main() -> None:
-        loop = asyncio.get_running_loop()
-        one = sock.socket(sock.AF_INET, sock.SOCK_DGRAM)
-        one.bind(("127.0.0.1", 0))
-        transport, _ = await loop.create_datagram_endpoint(Echo, sock=one)
-        with sock.socket(sock.AF_INET, sock.SOCK_DGRAM) as client:
-            client.setblocking(False)
-            await loop.sock_sendto(client, b"quiet", transport.get_extra_info("sockname"))
-            assert (await loop.sock_recvfrom(client, 100))[0] == b"QUIET"
-        transport.close()
-        await asyncio.sleep(0)
-
-    run_async(main())
-
-
-def test_asyncio_streams(sock: Any) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write((await reader.readline()).upper())
-        writer.close()
-        await writer.wait_closed()
-
-    async def main() -> None:
-        listener = sock.create_server(("127.0.0.1", 0))
-        server = await asyncio.start_server(serve, sock=listener)
-        client = sock.create_connection(listener.getsockname())
-        reader, writer = await asyncio.open_connection(sock=client)
-        writer.write(b"line\n")
-        assert await reader.readline() == b"LINE\n"
-        writer.close()
-        await writer.wait_closed()
-        server.close()
-        await server.wait_closed()
-
-    run_async(main())
+    with sock.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        plain = sock.create_connection(server.getsockname(), timeout=20)
+        with anonymous(ssl.PROTOCOL_TLS_CLIENT).wrap_socket(plain) as tls:
+            assert plain.fileno() == -1
+            assert tls.gettimeout() == 20
+            tls.sendall(b"secret")
+            assert tls.recv(100) == b"SECRET"
+        thread.join()
 
 
 PATCHED = """
