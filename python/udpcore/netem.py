@@ -15,6 +15,10 @@ Options, the same everywhere (``up`` is client to server, ``down`` is server to 
                 ``"2% distance 3 flush 50ms"``: so many overtake, or the time is up
 ``duplicate``   probability that a packet arrives twice
 ``limit``       how many packets may be on their way at once, 100,000 unless given
+``drop``        a function that is asked about each :class:`Packet` before anything else; what it
+                returns something true for is dropped, with the reason ``rule``. Only a network
+                that has one takes the GIL. It must not use the network; what it raises goes to
+                :func:`sys.unraisablehook`, and the packet passes
 ==============  ===================================================================================
 """
 
@@ -22,11 +26,11 @@ from __future__ import annotations
 
 import difflib
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Never, Self, TypedDict, cast
+from typing import Any, Literal, Never, Protocol, Self, TypedDict, cast
 
 from udpcore import _core
 
@@ -38,6 +42,8 @@ __all__ = [
     "LinkOptions",
     "LinkStats",
     "NetworkStats",
+    "Packet",
+    "Predicate",
     "Proxy",
     "ProxyStats",
     "Quantity",
@@ -54,6 +60,38 @@ Quantity = str | float
 LOG_PACKETS_MAX = 4_000_000
 
 
+class Packet(Protocol):
+    """What a ``drop`` function is asked about."""
+
+    @property
+    def direction(self) -> Direction:
+        """Which way it travels."""
+
+    @property
+    def flow(self) -> int:
+        """Its flow: clients are numbered by first arrival."""
+
+    @property
+    def ordinal(self) -> int:
+        """Its place in its flow and direction, from 0."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+
+    @property
+    def time(self) -> float:
+        """When it came in, in seconds since the start."""
+
+    @property
+    def data(self) -> bytes:
+        """Its content."""
+
+
+Predicate = Callable[[Packet], object]
+"""A function that chooses packets: those it returns something true for."""
+
+
 class LinkOptions(TypedDict, total=False):
     """What happens to packets in one direction; the module's text says what each means."""
 
@@ -63,6 +101,7 @@ class LinkOptions(TypedDict, total=False):
     reorder: Quantity
     duplicate: Quantity
     limit: int
+    drop: Predicate
 
 
 @dataclass(frozen=True)
@@ -212,10 +251,11 @@ class Proxy:
         reorder: Quantity | None = None,
         duplicate: Quantity | None = None,
         limit: int | None = None,
+        drop: Predicate | None = None,
         **unknown: Never,
     ) -> None:
         _refuse_unknown("Proxy()", unknown, _PROXY_KEYWORDS)
-        both = _given(loss, delay, jitter, reorder, duplicate, limit)
+        both = _given(loss, delay, jitter, reorder, duplicate, limit, drop)
         self._up, self._down = both | _checked("up", up), both | _checked("down", down)
         upstream, listen = _address("upstream", upstream), _address("listen", listen)
         self._relay = _core.NetemRelay(upstream, listen, self._up, self._down, seed, pcap)
@@ -306,6 +346,12 @@ class Simulator:
     0.02
     >>> [arrival.data for arrival in sim.run(until=1.0)], sim.now
     ([b'pong'], 1.0)
+
+    Lose exactly what a function chooses:
+
+    >>> sim = netem.Simulator(drop=lambda packet: packet.ordinal == 1)
+    >>> [sim.send("up", data).dropped for data in (b"one", b"two", b"three")]
+    [None, 'rule', None]
     """
 
     def __init__(
@@ -320,10 +366,11 @@ class Simulator:
         reorder: Quantity | None = None,
         duplicate: Quantity | None = None,
         limit: int | None = None,
+        drop: Predicate | None = None,
         **unknown: Never,
     ) -> None:
         _refuse_unknown("Simulator()", unknown, _KEYWORDS)
-        both = _given(loss, delay, jitter, reorder, duplicate, limit)
+        both = _given(loss, delay, jitter, reorder, duplicate, limit, drop)
         self._up, self._down = both | _checked("up", up), both | _checked("down", down)
         self._simulator = _core.NetemSimulator(self._up, self._down, seed)
 
@@ -404,10 +451,11 @@ class Link:
         reorder: Quantity | None = None,
         duplicate: Quantity | None = None,
         limit: int | None = None,
+        drop: Predicate | None = None,
         **unknown: Never,
     ) -> None:
         _refuse_unknown("Link()", unknown, (*_OPTIONS, "direction", "seed"))
-        self._options = _given(loss, delay, jitter, reorder, duplicate, limit)
+        self._options = _given(loss, delay, jitter, reorder, duplicate, limit, drop)
         self._link = _core.NetemLink(direction, self._options, LOG_PACKETS_MAX, seed)
         self.direction: Direction = direction
 

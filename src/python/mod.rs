@@ -17,6 +17,7 @@ mod dns_value;
 mod fec;
 mod fec_sliding;
 mod netem;
+mod netem_predicate;
 mod packet;
 mod peer_address;
 mod reliable;
@@ -56,6 +57,9 @@ mod _core {
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
+
+    #[pymodule_export]
+    use super::netem_predicate::NetemPacket;
 
     #[pymodule_export]
     use super::transport::{TransportConnection, TransportEndpoint};

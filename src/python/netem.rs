@@ -6,7 +6,7 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use netem::impair::{Delay, Duplicate, Loss, Reorder};
 use netem::relay::{Relay, RelayConfig, RelayError, RelayStats, resolve};
@@ -16,9 +16,12 @@ use netem::{
 };
 use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyDict, PyString};
 
-type Payload = Arc<[u8]>;
+use super::netem_predicate::{drop_rules, refuse_within_predicate};
+
+type Payload = Vec<u8>;
 /// (ordinal, drop reason or None, effects joined by "+", delay in seconds)
 type VerdictTuple = (u64, Option<&'static str>, String, f64);
 
@@ -74,6 +77,7 @@ impl NetemRelay {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        refuse_within_predicate()?;
         let stats = py.detach(|| self.0.stats());
         relay_stats(py, &stats)
     }
@@ -84,6 +88,7 @@ impl NetemRelay {
         up: &Bound<'_, PyDict>,
         down: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
+        refuse_within_predicate()?;
         // Both are parsed before either is set: a refused value changes nothing.
         let (up, down) = (link_config(up)?, link_config(down)?);
         py.detach(|| {
@@ -93,18 +98,32 @@ impl NetemRelay {
         Ok(())
     }
 
-    fn log(&self, py: Python<'_>) -> String {
-        py.detach(|| self.0.log_text())
+    fn log(&self, py: Python<'_>) -> PyResult<String> {
+        refuse_within_predicate()?;
+        Ok(py.detach(|| self.0.log_text()))
     }
 
     /// Packets captured and omitted, and what the disk said; None without a capture.
-    fn capture(&self, py: Python<'_>) -> Option<(u64, u64, Option<String>)> {
-        let stats = py.detach(|| self.0.capture_stats())?;
-        Some((stats.captured, stats.omitted, stats.warning()))
+    #[allow(clippy::type_complexity)]
+    fn capture(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, Option<String>)>> {
+        refuse_within_predicate()?;
+        let stats = py.detach(|| self.0.capture_stats());
+        Ok(stats.map(|stats| (stats.captured, stats.omitted, stats.warning())))
     }
 
-    fn close(&self, py: Python<'_>) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        refuse_within_predicate()?;
         py.detach(|| self.0.close());
+        Ok(())
+    }
+}
+
+/// The engine may be waiting for the GIL to ask a predicate: let it, or its end never comes.
+impl Drop for NetemRelay {
+    fn drop(&mut self) {
+        if !self.0.is_closed() {
+            Python::attach(|py| py.detach(|| self.0.close()));
+        }
     }
 }
 
@@ -123,41 +142,41 @@ impl NetemLink {
         seed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let link = Link::new(direction(way)?, link_config(options)?, seed_or_fresh(seed)?);
-        Ok(Self(Mutex::new(link.with_log(log_packets_max))))
+        Ok(Self(Mutex::new(link.with_log(log_packets_max).with_bytes())))
     }
 
     #[getter]
-    fn seed(&self) -> u64 {
-        lock(&self.0).seed().0
+    fn seed(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(lock(py, &self.0)?.seed().0)
     }
 
-    fn input(&self, now: f64, data: &[u8], flow: u32) -> PyResult<VerdictTuple> {
+    fn input(&self, py: Python<'_>, now: f64, data: &[u8], flow: u32) -> PyResult<VerdictTuple> {
         let size_bytes = data.len() as u32;
         let packet = Packet { flow: FlowOrdinal(flow), size_bytes, payload: data.into() };
-        Ok(verdict(lock(&self.0).input(time("now", now)?, packet)))
+        Ok(verdict(lock(py, &self.0)?.input(time("now", now)?, packet)))
     }
 
     fn poll<'py>(&self, py: Python<'py>, now: f64) -> PyResult<Option<(u32, Bound<'py, PyBytes>)>> {
-        let packet = lock(&self.0).poll(time("now", now)?);
+        let packet = lock(py, &self.0)?.poll(time("now", now)?);
         Ok(packet.map(|packet| (packet.flow.0, PyBytes::new(py, &packet.payload))))
     }
 
-    fn next_deadline(&self) -> Option<f64> {
-        lock(&self.0).next_deadline().map(Nanos::as_secs_f64)
+    fn next_deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        Ok(lock(py, &self.0)?.next_deadline().map(Nanos::as_secs_f64))
     }
 
-    fn set_config(&self, options: &Bound<'_, PyDict>) -> PyResult<()> {
+    fn set_config(&self, py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<()> {
         let config = link_config(options)?;
-        lock(&self.0).set_config(config);
+        lock(py, &self.0)?.set_config(config);
         Ok(())
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        link_stats(py, lock(&self.0).stats())
+        link_stats(py, lock(py, &self.0)?.stats())
     }
 
-    fn log(&self) -> String {
-        let link = lock(&self.0);
+    fn log(&self, py: Python<'_>) -> PyResult<String> {
+        let link = lock(py, &self.0)?;
         let (mine, other) = (link.log(), Default::default());
         let (up, down) = match link.direction() {
             Direction::Up => (mine, &other),
@@ -166,7 +185,7 @@ impl NetemLink {
         let mut text = String::new();
         // Writing to a String cannot fail.
         let _ = netem::log::write_log(&mut text, link.seed(), up, down);
-        text
+        Ok(text)
     }
 }
 
@@ -184,22 +203,22 @@ impl NetemSimulator {
         seed: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let (up, down) = (link_config(up)?, link_config(down)?);
-        Ok(Self(Mutex::new(Simulator::new(seed_or_fresh(seed)?, up, down))))
+        Ok(Self(Mutex::new(Simulator::new(seed_or_fresh(seed)?, up, down).with_bytes())))
     }
 
     #[getter]
-    fn seed(&self) -> u64 {
-        lock(&self.0).seed().0
+    fn seed(&self, py: Python<'_>) -> PyResult<u64> {
+        Ok(lock(py, &self.0)?.seed().0)
     }
 
     #[getter]
-    fn now(&self) -> f64 {
-        lock(&self.0).now().as_secs_f64()
+    fn now(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(lock(py, &self.0)?.now().as_secs_f64())
     }
 
-    fn send(&self, way: &str, data: &[u8], flow: u32) -> PyResult<VerdictTuple> {
+    fn send(&self, py: Python<'_>, way: &str, data: &[u8], flow: u32) -> PyResult<VerdictTuple> {
         let way = direction(way)?;
-        Ok(verdict(lock(&self.0).send(way, FlowOrdinal(flow), data.into())))
+        Ok(verdict(lock(py, &self.0)?.send(way, FlowOrdinal(flow), data.into())))
     }
 
     #[pyo3(signature = (until=None))]
@@ -209,7 +228,7 @@ impl NetemSimulator {
         py: Python<'py>,
         until: Option<f64>,
     ) -> PyResult<Option<(f64, String, u32, Bound<'py, PyBytes>)>> {
-        let mut simulator = lock(&self.0);
+        let mut simulator = lock(py, &self.0)?;
         let until = match until {
             Some(until) => time("until", until)?,
             // Without an end: to the next arrival, or not at all when there is none.
@@ -222,20 +241,25 @@ impl NetemSimulator {
         }))
     }
 
-    fn next_deadline(&self) -> Option<f64> {
-        lock(&self.0).next_deadline().map(Nanos::as_secs_f64)
+    fn next_deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        Ok(lock(py, &self.0)?.next_deadline().map(Nanos::as_secs_f64))
     }
 
-    fn set_config(&self, up: &Bound<'_, PyDict>, down: &Bound<'_, PyDict>) -> PyResult<()> {
+    fn set_config(
+        &self,
+        py: Python<'_>,
+        up: &Bound<'_, PyDict>,
+        down: &Bound<'_, PyDict>,
+    ) -> PyResult<()> {
         let (up, down) = (link_config(up)?, link_config(down)?);
-        let mut simulator = lock(&self.0);
+        let mut simulator = lock(py, &self.0)?;
         simulator.link_mut(Direction::Up).set_config(up);
         simulator.link_mut(Direction::Down).set_config(down);
         Ok(())
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let simulator = lock(&self.0);
+        let simulator = lock(py, &self.0)?;
         let dict = PyDict::new(py);
         for way in Direction::BOTH {
             dict.set_item(way.to_string(), link_stats(py, simulator.stats(way))?)?;
@@ -243,8 +267,8 @@ impl NetemSimulator {
         Ok(dict)
     }
 
-    fn log(&self) -> String {
-        lock(&self.0).log_text()
+    fn log(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(lock(py, &self.0)?.log_text())
     }
 }
 
@@ -263,13 +287,18 @@ pub(crate) fn netem_main(py: Python<'_>, prog: &str, argv: Vec<OsString>) -> PyR
     raised.map_or(Ok(code), Err)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// Waits without the GIL: who has the mutex may need it, to ask a predicate.
+fn lock<'a, T>(py: Python<'_>, mutex: &'a Mutex<T>) -> PyResult<MutexGuard<'a, T>> {
+    refuse_within_predicate()?;
+    Ok(mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Options by name, as `udpcore.netem.LinkOptions` lists them; an absent one has its default.
 fn link_config(options: &Bound<'_, PyDict>) -> PyResult<LinkConfig> {
     let mut config = LinkConfig::default();
+    if let Some(function) = options.get_item("drop")? {
+        config.rules = drop_rules(&function)?;
+    }
     if let Some(value) = options.get_item("loss")? {
         config.loss = quantity("loss", &value, Probability::from_fraction, Loss::from)?;
     }
