@@ -2,100 +2,105 @@
 
 ::
 
+    @pytest.mark.netem(loss="20%", delay="10ms")
     def test_upload(netem, server):
-        proxy = netem(server.address, loss="20%", delay="10ms")
+        proxy = netem(server.address)
         upload(proxy.address)
 
 ``netem(upstream, ...)`` and ``netem.Proxy`` start a proxy; ``netem.Simulator`` and ``netem.Link``
-are there too. Without a ``seed`` one is derived from the test's own, which a failing test prints
-together with the counters and the command that repeats it: ``--netem-seed NUMBER``.
+are there too. The marker gives defaults for all of them; a network's own options come first.
+
+Each test has a seed of its own, made of the seed of the session and the name of the test, so that
+neither the order of the tests nor xdist changes it. A failing test says the seeds, the counters,
+and the command that repeats it; with ``--netem-trace DIR`` it leaves its decision logs and
+captures there.
 
 Does not import :mod:`udpcore.netem` before a test asks for the fixture.
 """
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Generator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, TypeVar
+import os
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from udpcore.netem import Link, Proxy, Simulator
+    from udpcore._pytest_network import Network
 
-_Any = TypeVar("_Any", "Proxy", "Simulator", "Link")
 _SEED_MAX = 2**64 - 1
+#: what the marker takes: every option of a network, and the seed
+MARKER_KEYS = (
+    "loss",
+    "delay",
+    "jitter",
+    "reorder",
+    "duplicate",
+    "limit",
+    "drop",
+    "up",
+    "down",
+    "seed",
+)
+_SESSION_SEED: pytest.StashKey[int] = pytest.StashKey()
 _NETWORK: pytest.StashKey[Network] = pytest.StashKey()
 
 
-class Network:
-    """What the fixture ``netem`` is: starts networks, closes them, remembers their seeds."""
-
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
-        """The first network without a seed of its own gets this one, the next one more."""
-        self._stack = ExitStack()
-        self._started: list[Proxy | Simulator | Link] = []
-        self._seeds_taken = 0
-
-    def __call__(self, upstream: tuple[str, int], *args: Any, **options: Any) -> Proxy:
-        """Start a :class:`udpcore.netem.Proxy`; it is closed when the test ends."""
-        return self.Proxy(upstream, *args, **options)
-
-    def Proxy(self, upstream: tuple[str, int], *args: Any, **options: Any) -> Proxy:  # noqa: N802
-        """Start a :class:`udpcore.netem.Proxy`; it is closed when the test ends."""
-        from udpcore import netem
-
-        proxy = self._start(netem.Proxy, (upstream, *args), options)
-        self._stack.callback(proxy.close)
-        return proxy
-
-    def Simulator(self, **options: Any) -> Simulator:  # noqa: N802
-        """Make a :class:`udpcore.netem.Simulator`."""
-        from udpcore import netem
-
-        return self._start(netem.Simulator, (), options)
-
-    def Link(self, *args: Any, **options: Any) -> Link:  # noqa: N802
-        """Make a :class:`udpcore.netem.Link`."""
-        from udpcore import netem
-
-        return self._start(netem.Link, args, options)
-
-    def close(self) -> None:
-        """Close every proxy of the test."""
-        self._stack.close()
-
-    def report(self, test: str) -> str:
-        """Say what the networks did, and how to repeat it."""
-        lines = [f"{network!r}\n    {network.stats()}" for network in self._started]
-        if self._seeds_taken:
-            lines.append(f"repeat with: pytest {shlex.quote(test)} --netem-seed {self.seed}")
-        return "\n".join(lines)
-
-    def _start(
-        self, make: Callable[..., _Any], args: tuple[Any, ...], options: dict[str, Any]
-    ) -> _Any:
-        if options.get("seed") is None:
-            options["seed"] = (self.seed + self._seeds_taken) & _SEED_MAX
-            self._seeds_taken += 1
-        network = make(*args, **options)
-        self._started.append(network)
-        return network
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--netem-seed``."""
+    """Add the options ``--netem-*``."""
     group = parser.getgroup("netem", "a network that misbehaves on command")
     group.addoption(
         "--netem-seed",
         type=_seed,
         default=None,
         metavar="NUMBER",
-        help="the seed of the fixture netem (default: a fresh one a test, printed on failure)",
+        help="the seed of the session (default: a fresh one, printed when a test fails)",
     )
+    group.addoption(
+        "--netem-disable",
+        action="store_true",
+        help="good networks instead of bad ones: does the test fail without them, too?",
+    )
+    group.addoption(
+        "--netem-trace",
+        default=None,
+        metavar="DIR",
+        help="keep decision logs and captures (pcapng) of failing tests there",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known, and choose the seed of the session."""
+    config.addinivalue_line(
+        "markers",
+        "netem(loss=..., delay=..., up=..., down=..., seed=...): "
+        "what the networks of the fixture netem do, unless they say otherwise",
+    )
+    given: int | None = config.getoption("--netem-seed")
+    # A worker of xdist takes the seed of the session that started it.
+    inherited: int | None = getattr(config, "workerinput", {}).get("netem_seed")
+    fresh = int.from_bytes(os.urandom(4), "big")
+    seed = next((seed for seed in (given, inherited) if seed is not None), fresh)
+    config.stash[_SESSION_SEED] = seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give the seed of the session to a worker of xdist."""
+    node.workerinput["netem_seed"] = node.config.stash[_SESSION_SEED]
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what was asked for; nothing when nothing was."""
+    said = [
+        f"{name.removeprefix('--netem-')} {config.getoption(name)}"
+        for name in ("--netem-seed", "--netem-trace")
+        if config.getoption(name) is not None
+    ]
+    if config.getoption("--netem-disable"):
+        said.append("disabled: good networks")
+    return f"netem: {', '.join(said)}" if said else None
 
 
 def _seed(text: str) -> int:
@@ -105,14 +110,45 @@ def _seed(text: str) -> int:
     return seed
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a marker that says what nobody understands."""
+    for mark in item.iter_markers("netem"):
+        problem = _problem(mark)
+        if problem is not None:
+            pytest.fail(f"@pytest.mark.netem: {problem}", pytrace=False)
+
+
+def _problem(mark: pytest.Mark) -> str | None:
+    if mark.args:
+        return f"takes options by name only, such as loss='5%'; got {mark.args[0]!r}"
+    for name in mark.kwargs:
+        if name not in MARKER_KEYS:
+            import difflib
+
+            near = difflib.get_close_matches(name, MARKER_KEYS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MARKER_KEYS)}"
+            return f"unknown option {name!r}; {hint}"
+    return None
+
+
 @pytest.fixture
 def netem(request: pytest.FixtureRequest) -> Generator[Network, None, None]:
     """Start bad networks: ``netem(upstream, loss="20%")``; also .Proxy, .Simulator and .Link."""
-    import secrets
+    from udpcore._pytest_network import Network
 
-    seed: int | None = request.config.getoption("--netem-seed")
-    network = Network(secrets.randbits(32) if seed is None else seed)
-    request.node.stash[_NETWORK] = network
+    config, item = request.config, request.node
+    defaults: dict[str, Any] = {}
+    # The closest marker comes first, and its options win.
+    for mark in item.iter_markers("netem"):
+        defaults = {**mark.kwargs, **defaults}
+    network = Network(
+        test=item.nodeid,
+        session_seed=config.stash[_SESSION_SEED],
+        defaults=defaults,
+        is_disabled=config.getoption("--netem-disable"),
+        trace=config.getoption("--netem-trace"),
+    )
+    item.stash[_NETWORK] = network
     yield network
     network.close()
 
@@ -125,5 +161,15 @@ def pytest_runtest_makereport(
     report = yield
     network = item.stash.get(_NETWORK, None)
     if report.failed and network is not None:
-        report.sections.append(("netem", network.report(item.nodeid)))
+        report.sections.append(("netem", network.report()))
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Throw away what a test that passed has traced."""
+    result = yield
+    network = item.stash.get(_NETWORK, None)
+    if network is not None:
+        network.clean_up()
+    return result

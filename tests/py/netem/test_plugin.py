@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 
 import pytest
 
-FAILING = """
-import socket
+from udpcore import netem as network
+from udpcore import pytest_plugin
 
+FAILING = """
+import pytest
+
+@pytest.mark.netem(loss="50%")
 def test_bad_day(netem):
-    proxy = netem(("127.0.0.1", 9), loss="50%")
+    proxy = netem(("127.0.0.1", 9))
     sim = netem.Simulator(delay="1ms")
-    assert sim.seed == proxy.seed + 1
+    assert sim.seed == proxy.seed + 1 == netem.seed + 1
     assert netem.Link("up", seed=5).seed == 5
     verdicts = [sim.send("up", b"x").delivered for _ in range(8)]
-    raise AssertionError(f"{proxy.seed} {proxy.address} {verdicts}")
+    raise AssertionError(f"{proxy.seed} {verdicts}")
 """
 
 PASSING = """
-import socket
-
 def test_closed_after_the_test(netem):
     globals()["proxy"] = netem.Proxy(("127.0.0.1", 9))
     assert not proxy.closed
@@ -36,6 +39,39 @@ import sys
 
 def test_nothing_was_imported():
     assert "udpcore.netem" not in sys.modules
+    assert "udpcore._pytest_network" not in sys.modules
+"""
+
+MANY = """
+import pytest
+
+@pytest.mark.parametrize("number", range(12))
+def test_seed(netem, number, record_property):
+    sim = netem.Simulator(loss="50%")
+    print("SEED", number, sim.seed, [sim.send("up", b"x").delivered for _ in range(16)])
+"""
+
+MARKED = """
+import pytest
+
+@pytest.mark.netem(loss="100%", up={"delay": "3ms"})
+class TestMarked:
+    def test_of_the_class(self, netem):
+        assert not netem.Simulator().send("up", b"x").delivered
+
+    @pytest.mark.netem(loss="0%")
+    def test_closest_wins(self, netem):
+        assert netem.Simulator().send("up", b"x").delay == 0.003
+        assert netem.Simulator().send("down", b"x").delay == 0
+
+    def test_own_options_win(self, netem):
+        assert netem.Simulator(loss="0%").send("down", b"x").delivered
+
+    @pytest.mark.netem(seed=9, loss="0%")
+    def test_seed(self, netem):
+        assert netem.Simulator().seed == 9
+        link = netem.Link("up")
+        assert (link.seed, link.input(0.0, b"x").delay) == (10, 0.003)
 """
 
 
@@ -59,10 +95,82 @@ def test_a_failing_test_says_seed_counters_and_how_to_repeat_it(run):
     assert "received 8" in output
     command = re.search(r"repeat with: pytest test_it.py::test_bad_day --netem-seed (\d+)", output)
     assert command, output
-    assert f"AssertionError: {command[1]} " in output
+    said = re.search(r"AssertionError: (\d+ \[.*\])", output)
+    assert f"seed of this test {said[1].split()[0]}, of the session {command[1]}" in output
 
     _, again = run(FAILING, "--netem-seed", command[1])
-    assert f"AssertionError: {command[1]} " in again
+    assert f"AssertionError: {said[1]}" in again
+    assert f"netem: seed {command[1]}" in again
+
+
+def test_the_same_under_xdist_and_in_another_order(run):
+    def seeds(*options):
+        code, output = run(MANY, "--netem-seed", "7", *options)
+        assert code == 0, output
+        return sorted(set(re.findall(r"SEED .*", output)))
+
+    alone = seeds()
+    assert len(alone) == 12
+    assert seeds("-n", "2") == alone
+    backwards = [f"test_it.py::test_seed[{number}]" for number in reversed(range(12))]
+    assert seeds(*backwards) == alone
+
+
+def test_workers_of_xdist_share_a_fresh_seed(run):
+    _, output = run(FAILING + FAILING.replace("bad_day", "worse_day"), "-n", "2")
+    found = re.findall(r"--netem-seed (\d+)", output)
+    assert len(found) == 2
+    assert len(set(found)) == 1
+
+
+def test_traces_are_kept_when_a_test_fails(run, tmp_path):
+    code, output = run(FAILING, "--netem-trace", "traces", "--netem-seed", "1")
+    assert code == 1
+    (kept,) = (tmp_path / "traces").iterdir()
+    assert f"logs and captures in {kept.relative_to(tmp_path)}" in output
+    names = sorted(path.name for path in kept.iterdir())
+    assert names == ["1.log", "1.pcapng", "2.log", "3.log"]
+    assert (kept / "2.log").read_text().count("\nup 0 ") == 8
+    assert (kept / "1.pcapng").read_bytes().startswith(b"\n\r\r\n")
+
+
+def test_traces_are_thrown_away_when_a_test_passes(run, tmp_path):
+    code, output = run(PASSING, "--netem-trace", "traces")
+    assert code == 0, output
+    assert list((tmp_path / "traces").iterdir()) == []
+
+
+def test_good_networks_instead(run):
+    source = FAILING.replace("raise AssertionError", "assert all(verdicts), ")
+    assert run(source, "--netem-seed", "3")[0] == 1
+    code, output = run(source, "--netem-seed", "3", "--netem-disable")
+    assert code == 0, output
+    assert "netem: seed 3, disabled: good networks" in output
+    _, output = run(MARKED.replace('loss="0%"', 'loss="-1%"'), "--netem-disable")
+    assert 'loss: "-1%" is not a number' in output
+
+
+def test_the_marker_gives_defaults(run):
+    code, output = run(MARKED)
+    assert code == 0, output
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ('"5%"', "takes options by name only, such as loss='5%'; got '5%'"),
+        ('los="5%"', "unknown option 'los'; did you mean 'loss'?"),
+        ("colour=1", "unknown option 'colour'; there are loss, delay,"),
+    ],
+)
+def test_a_marker_is_strict_even_without_the_fixture(run, marker, message):
+    code, output = run(f"import pytest\n@pytest.mark.netem({marker})\ndef test_it():\n    pass\n")
+    assert code == 1
+    assert f"@pytest.mark.netem: {message}" in output
+
+
+def test_the_marker_knows_every_option():
+    assert set(pytest_plugin.MARKER_KEYS) >= set(network.LinkOptions.__annotations__)
 
 
 def test_proxies_are_closed_at_the_end_of_the_test(run):
@@ -86,3 +194,20 @@ def test_the_fixture_works_here_too(netem, echo, client):
     proxy = netem(echo, duplicate="100%")
     client.sendto(b"twice", proxy.address)
     assert [client.recv(100) for _ in range(4)] == [b"twice"] * 4
+
+
+def test_a_thousand_proxies_leak_nothing(server, client, tmp_path):
+    def used():
+        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+    network.Proxy(("127.0.0.1", 9), seed=1).close()
+    before = used()
+    for number in range(1000):
+        pcap = tmp_path / "x.pcapng" if number % 10 == 0 else None
+        with network.Proxy(server.getsockname(), seed=1, pcap=pcap) as proxy:
+            if number % 50 == 0:
+                client.sendto(b"x", proxy.address)
+                server.recv(10)
+    # A closed proxy that is still looked at keeps its sockets: only one is.
+    del proxy
+    assert used() == before
