@@ -7,6 +7,7 @@
 //! log, replay, fault, shrink   what was decided: read back, repeated, reduced to what matters
 //! profile, scenario, tc        networks by name, in TOML with a timeline, in tc's own words
 //! sim | relay | bridge         the drivers of that pipeline: virtual time, UDP, packets
+//! live                         running networks: what can be seen of them and changed
 //! capture                      what passes, as a pcapng file with the reason of every drop
 //! cli                          the command line around the drivers
 //! ```
@@ -23,6 +24,7 @@ pub mod cli;
 pub mod fault;
 pub mod impair;
 pub mod link;
+pub mod live;
 pub mod log;
 pub mod packet;
 pub mod profile;
@@ -53,6 +55,6 @@ pub use packet::{Direction, FlowOrdinal, Packet, PacketOrdinal, PayloadMut};
 pub use random::Seed;
 pub use setting::{SETTINGS, SettingError};
 pub use sim::{Arrival, Simulator};
-pub use stats::LinkStats;
+pub use stats::{DelayHistogram, LinkStats};
 pub use units::{BitRate, Bytes, Nanos, Probability, UnitError};
 pub use verdict::{DropReason, Effects, Verdict};

@@ -104,6 +104,44 @@ impl LinkConfig {
         Ok(())
     }
 
+    /// The settings that are not as by default, as [`set`](Self::set) takes them; what has no words
+    /// (a trace, a table, a rule) is described.
+    ///
+    /// ```
+    /// let mut config = netem::LinkConfig::default();
+    /// config.set("loss", "1% 25%")?;
+    /// assert_eq!(config.settings(), [("loss", "1% 25%".to_owned())]);
+    /// # Ok::<(), netem::SettingError>(())
+    /// ```
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let default = Self::default();
+        let mut settings = Vec::new();
+        let mut say = |name, differs: bool, value: &dyn std::fmt::Display| {
+            if differs {
+                settings.push((name, value.to_string()));
+            }
+        };
+        say("rules", !self.rules.is_empty(), &self.rules.as_slice().len());
+        say("replay", self.replay.is_some(), &"a decision log");
+        say("blackhole", self.blackhole != default.blackhole, &self.blackhole);
+        say("loss", self.loss != default.loss, &self.loss);
+        say("ecn", self.ecn != default.ecn, &self.ecn);
+        say("corrupt", self.corrupt != default.corrupt, &self.corrupt);
+        say("truncate", self.truncate != default.truncate, &self.truncate);
+        if let Some(mtu) = &self.mtu {
+            say("mtu", true, mtu);
+        }
+        say("duplicate", self.duplicate != default.duplicate, &self.duplicate);
+        if let Some(rate) = &self.rate {
+            say("rate", true, rate);
+        }
+        say("queue", self.queue != default.queue, &self.queue);
+        say("delay", self.delay != default.delay, &self.delay);
+        say("reorder", self.reorder != default.reorder, &self.reorder);
+        say("limit", self.limit_packets != default.limit_packets, &self.limit_packets);
+        settings
+    }
+
     /// What contradicts itself in this configuration, and what to do about it.
     ///
     /// ```

@@ -24,6 +24,7 @@ use crate::link::LinkConfig;
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
 use crate::packet::Direction;
 use crate::random::Seed;
+use crate::replay::Divergence;
 use crate::stats::LinkStats;
 
 use engine::{Core, Engine};
@@ -138,6 +139,17 @@ impl Bridge {
     /// The counters so far.
     pub fn stats(&self) -> BridgeStats {
         self.worker.with_core(|core| core.stats())
+    }
+
+    /// What happens in one direction now.
+    pub fn config(&self, direction: Direction) -> LinkConfig {
+        self.worker.with_core(|core| core.link(direction).config().clone())
+    }
+
+    /// Where a replay first met a packet that its log does not know.
+    pub fn divergence(&self) -> Option<Divergence> {
+        let of = |way| self.worker.with_core(|core| core.link(way).divergence().copied());
+        Direction::BOTH.into_iter().find_map(of)
     }
 
     /// Changes what happens to packets from now on; those on their way keep their time.

@@ -2,6 +2,7 @@
 //!
 //! The pipeline never comes here; it is told the time and the seed.
 
+mod conductor;
 mod timer;
 mod worker;
 
@@ -10,6 +11,7 @@ use std::time::Instant;
 use crate::random::Seed;
 use crate::units::Nanos;
 
+pub use conductor::Conductor;
 pub(crate) use timer::Timer;
 pub(crate) use worker::{Shared, Worker};
 

@@ -99,16 +99,21 @@ impl<P> Link<P> {
 
     /// A packet has left the wire at `at`.
     fn launch(&mut self, at: Nanos, entry: Waiting<P>) {
-        let Waiting { packet, delay, effects, is_copy, .. } = entry;
-        let Some(place) = self.flows.find(packet.flow) else {
-            // Its flow was forgotten meanwhile.
-            return self.enqueue(at + delay, packet);
+        let Waiting { packet, arrived, delay, effects, is_copy, .. } = entry;
+        let due = match self.flows.find(packet.flow) {
+            Some(place) if is_copy => {
+                let due = self.flows.state(place).last_release.max(at + delay);
+                self.enqueue(due, packet);
+                due
+            }
+            Some(place) => self.release(place, at, delay, effects, packet),
+            None => {
+                // Its flow was forgotten meanwhile.
+                self.enqueue(at + delay, packet);
+                at + delay
+            }
         };
-        if is_copy {
-            let due = self.flows.state(place).last_release.max(at + delay);
-            return self.enqueue(due, packet);
-        }
-        self.release(place, at, delay, effects, packet);
+        self.stats.delays.count(due - arrived);
     }
 
     /// Sends a packet that begins its delay at `at` on its way, and returns when it is due.
@@ -204,9 +209,12 @@ impl<P: Clone> Link<P> {
         let copy = effects.contains(Effects::DUPLICATE).then(|| packet.clone());
         self.stats.count_queued();
         let due = self.release(place, self.now, verdict.delay, effects, packet);
+        self.stats.delays.count(due - self.now);
         if let Some(copy) = copy {
             self.stats.count_queued();
-            self.enqueue(due.max(self.now + copy_delay), copy);
+            let due = due.max(self.now + copy_delay);
+            self.stats.delays.count(due - self.now);
+            self.enqueue(due, copy);
         }
     }
 

@@ -128,7 +128,10 @@ fn decision(line: usize, text: &str) -> Result<(Direction, Decision), LogError> 
     let direction = Direction::BOTH.into_iter().find(|way| way.as_str() == word.1);
     let direction = direction.ok_or_else(|| refused(word, "up or down"))?;
     let word = next("flow");
-    let flow = word.1.parse().map_err(|_| refused(word, "a number"))?;
+    let flow = match word.1 {
+        "other" => FlowOrdinal::OTHER,
+        number => FlowOrdinal(number.parse().map_err(|_| refused(word, "a number"))?),
+    };
     let word = next("ordinal");
     let ordinal = word.1.parse().map_err(|_| refused(word, "a number"))?;
     let word = next("size_bytes");
@@ -154,5 +157,5 @@ fn decision(line: usize, text: &str) -> Result<(Direction, Decision), LogError> 
     }
     let (ordinal, delay) = (PacketOrdinal(ordinal), Nanos::from_nanos(delay));
     let verdict = Verdict { ordinal, dropped, effects, delay };
-    Ok((direction, Decision { flow: FlowOrdinal(flow), size_bytes, verdict }))
+    Ok((direction, Decision { flow, size_bytes, verdict }))
 }

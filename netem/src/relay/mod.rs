@@ -31,6 +31,7 @@ use crate::link::LinkConfig;
 use crate::log::{LOG_PACKETS_DEFAULT, write_log};
 use crate::packet::{Direction, FlowOrdinal};
 use crate::random::Seed;
+use crate::replay::Divergence;
 use crate::units::Nanos;
 
 use engine::Engine;
@@ -203,6 +204,12 @@ impl Relay {
         // Writing to a String cannot fail.
         let _ = write_log(&mut text, self.seed, &up, &down);
         text
+    }
+
+    /// Where a replay first met a datagram that its log does not know.
+    pub fn divergence(&self) -> Option<Divergence> {
+        let of = |way| self.worker.with_core(|core| core.link(way).divergence().copied());
+        Direction::BOTH.into_iter().find_map(of)
     }
 
     /// How the capture does, if one was asked for.
