@@ -1,5 +1,7 @@
 //! `netem bridge`: the packet-level bridge from the command line.
 
+use std::sync::Arc;
+
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 
@@ -7,7 +9,7 @@ use super::run::{self, Counters, Driver};
 use super::{Failure, Interrupted, options};
 use crate::bridge::{Bridge, BridgeConfig, BridgeError};
 use crate::capture::CaptureStats;
-use crate::packet::Direction;
+use crate::live::{Conductor, Network};
 use crate::random::Seed;
 
 const EXAMPLE: &str = "\
@@ -36,13 +38,18 @@ pub(super) fn run(
 ) -> Result<i32, Failure> {
     let name = |side| matches.get_one::<String>(side).expect("required").clone();
     let mut config = BridgeConfig::new(name("left"), name("right"));
-    config.up = options::link_config(command, matches, Direction::Up)?;
-    config.down = options::link_config(command, matches, Direction::Down)?;
-    config.seed = run::seed(matches);
+    let options::Network { up, down, seed, timeline } = options::network(command, matches)?;
+    (config.up, config.down, config.seed) = (up, down, seed);
     config.pcap = run::pcap(matches);
     let title = format!("bridge {} -> {}", config.left, config.right);
     let start = || match Bridge::start(config) {
-        Ok(bridge) => Ok(Running { title, bridge }),
+        Ok(bridge) => {
+            let bridge = Arc::new(bridge);
+            let network = Arc::clone(&bridge) as Arc<dyn Network>;
+            let conductor = Conductor::start(network, timeline);
+            let conductor = conductor.map_err(|error| Failure::Work(error.to_string()))?;
+            Ok(Running { title, bridge, _conductor: conductor })
+        }
         Err(error) => Err(failure(command, &error)),
     };
     run::run(matches, start, interrupted)
@@ -57,7 +64,8 @@ fn failure(command: &mut Command, error: &BridgeError) -> Failure {
 
 struct Running {
     title: String,
-    bridge: Bridge,
+    bridge: Arc<Bridge>,
+    _conductor: Conductor,
 }
 
 impl Driver for Running {
@@ -101,5 +109,9 @@ impl Driver for Running {
 
     fn failure(&self) -> Option<String> {
         self.bridge.failure().map(|error| error.to_string())
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        Some(Arc::clone(&self.bridge) as Arc<dyn Network>)
     }
 }

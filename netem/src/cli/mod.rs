@@ -9,9 +9,12 @@ mod bridge;
 mod endpoint;
 mod options;
 mod relay;
+mod replay;
 mod report;
 mod run;
+mod shrink;
 pub mod signals;
+mod trial;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -76,7 +79,11 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
-        .subcommand(relay::command());
+        .subcommand(relay::command())
+        .subcommand(replay::command())
+        .subcommand(shrink::command())
+        .subcommand(shrink::enumerate_command())
+        .subcommand(Command::new("profiles").about("List the networks there are by name"));
     #[cfg(all(target_os = "linux", feature = "raw"))]
     let command = command.subcommand(bridge::command());
     command
@@ -94,6 +101,13 @@ fn dispatch(
             match name {
                 #[cfg(all(target_os = "linux", feature = "raw"))]
                 "bridge" => bridge::run(verb, matches, interrupted),
+                "enumerate" => shrink::enumerate(verb, matches, interrupted),
+                "profiles" => {
+                    let _ = io::stdout().write_all(options::profiles().as_bytes());
+                    Ok(EXIT_OK)
+                }
+                "replay" => replay::run(verb, matches, interrupted),
+                "shrink" => shrink::run(matches, interrupted),
                 _ => relay::run(verb, matches, interrupted),
             }
         }

@@ -1,5 +1,7 @@
 //! `netem relay`: the UDP relay from the command line.
 
+use std::sync::Arc;
+
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
@@ -7,9 +9,10 @@ use super::endpoint::Endpoint;
 use super::run::{self, Counters, Driver};
 use super::{Failure, Interrupted, options};
 use crate::capture::CaptureStats;
-use crate::packet::Direction;
+use crate::live::{Conductor, Network};
 use crate::random::Seed;
 use crate::relay::{Relay, RelayConfig, resolve};
+use crate::timeline::Timeline;
 use crate::units::Nanos;
 
 const EXAMPLE: &str = "\
@@ -49,59 +52,67 @@ pub(super) fn run(
     matches: &ArgMatches,
     interrupted: Interrupted<'_>,
 ) -> Result<i32, Failure> {
-    let config = config(command, matches)?;
-    let start = || Relay::start(config).map_err(|error| Failure::Work(error.to_string()));
+    let (config, timeline) = config(command, matches)?;
+    let start = || {
+        let relay = Relay::start(config).map_err(|error| Failure::Work(error.to_string()))?;
+        let relay = Arc::new(relay);
+        let network = Arc::clone(&relay) as Arc<dyn Network>;
+        let conductor = Conductor::start(network, timeline);
+        let conductor = conductor.map_err(|error| Failure::Work(error.to_string()))?;
+        Ok(Running { relay, _conductor: conductor })
+    };
     run::run(matches, start, interrupted)
 }
 
-impl Driver for Relay {
+struct Running {
+    relay: Arc<Relay>,
+    _conductor: Conductor,
+}
+
+impl Driver for Running {
     fn title(&self) -> String {
-        format!("relay {} -> {}", self.address(), self.upstream())
+        Network::title(&*self.relay)
     }
 
     fn seed(&self) -> Seed {
-        Self::seed(self)
+        self.relay.seed()
     }
 
     fn counters(&self) -> Counters {
-        let stats = self.stats();
-        Counters {
-            up: stats.up,
-            down: stats.down,
-            live: ("clients", stats.clients),
-            extra: vec![
-                ("clients", stats.clients_total),
-                ("clients expired", stats.clients_expired),
-                ("sockets refused", stats.sockets_refused),
-                ("receive errors", stats.receive_errors),
-            ],
-        }
+        let stats = self.relay.stats();
+        let mut extra = self.relay.extra();
+        // What is alive now stands in the live line.
+        extra.remove(0);
+        Counters { up: stats.up, down: stats.down, live: ("clients", stats.clients), extra }
     }
 
     fn log_text(&self) -> String {
-        Self::log_text(self)
+        self.relay.log_text()
     }
 
     fn close(&self) {
-        Self::close(self);
+        self.relay.close();
     }
 
     fn is_closed(&self) -> bool {
-        Self::is_closed(self)
+        self.relay.is_closed()
     }
 
     fn capture(&self) -> Option<CaptureStats> {
-        Self::capture_stats(self)
+        self.relay.capture_stats()
     }
 
     fn failure(&self) -> Option<String> {
         None
     }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        Some(Arc::clone(&self.relay) as Arc<dyn Network>)
+    }
 }
 
-fn config(command: &mut Command, matches: &ArgMatches) -> Result<RelayConfig, Failure> {
-    let up = options::link_config(command, matches, Direction::Up)?;
-    let down = options::link_config(command, matches, Direction::Down)?;
+fn config(command: &mut Command, matches: &ArgMatches) -> Result<(RelayConfig, Timeline), Failure> {
+    let options::Network { up, down, seed, timeline } = options::network(command, matches)?;
     let address = |name: &str| {
         let Endpoint { host, port } = matches.get_one::<Endpoint>(name).expect("required").clone();
         resolve(&host, port).map_err(|error| Failure::Work(format!("--{name}: {error}")))
@@ -112,7 +123,7 @@ fn config(command: &mut Command, matches: &ArgMatches) -> Result<RelayConfig, Fa
         return Err(command.error(ErrorKind::ValueValidation, message).into());
     }
     let mut config = RelayConfig { up, down, ..RelayConfig::new(listen, upstream) };
-    config.seed = run::seed(matches);
+    config.seed = seed;
     config.pcap = run::pcap(matches);
     if let Some(&clients) = matches.get_one::<u32>("clients") {
         config.clients_max = clients as usize;
@@ -120,5 +131,5 @@ fn config(command: &mut Command, matches: &ArgMatches) -> Result<RelayConfig, Fa
     if let Some(&idle) = matches.get_one::<Nanos>("idle") {
         config.idle = idle;
     }
-    Ok(config)
+    Ok((config, timeline))
 }

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
@@ -11,6 +12,7 @@ use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use super::report::{self, Summary};
 use super::{EXIT_INTERRUPTED, EXIT_OK, Failure, Interrupted};
 use crate::capture::CaptureStats;
+use crate::live::Network;
 use crate::random::Seed;
 use crate::stats::LinkStats;
 use crate::units::Nanos;
@@ -44,6 +46,10 @@ pub(super) trait Driver {
     fn capture(&self) -> Option<CaptureStats>;
     /// Why it has ended on its own.
     fn failure(&self) -> Option<String>;
+    /// What can be steered while it runs, if anything can.
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        None
+    }
 }
 
 /// The options that every driver has.
@@ -71,11 +77,6 @@ pub(super) fn args() -> [Arg; 5] {
             .help("Capture both sides to a pcapng file, with the reason of every drop"),
         Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print the summary as JSON"),
     ]
-}
-
-/// The seed that was asked for.
-pub(super) fn seed(matches: &ArgMatches) -> Option<Seed> {
-    matches.get_one("seed").copied().map(Seed)
 }
 
 /// Where to capture to, if anywhere.
@@ -109,6 +110,9 @@ pub(super) fn run<D: Driver>(
     if let Some((path, mut file)) = log {
         let text = driver.log_text();
         file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error))?;
+    }
+    if let Some(divergence) = driver.network().and_then(|network| network.divergence()) {
+        return Err(Failure::Work(divergence.to_string()));
     }
     match driver.failure() {
         Some(failure) => Err(Failure::Work(failure)),
