@@ -6,7 +6,7 @@
 //! link                         one direction: the ordered pipeline, sans-IO, verdict + reason
 //! log, replay, fault, shrink   what was decided: read back, repeated, reduced to what matters
 //! profile, scenario, tc        networks by name, in TOML with a timeline, in tc's own words
-//! sim | relay | bridge         the drivers of that pipeline: virtual time, UDP, packets
+//! sim | relay | stream | bridge    the drivers of that pipeline: virtual time, UDP, TCP, packets
 //! live                         running networks: what can be seen of them and changed
 //! capture                      what passes, as a pcapng file with the reason of every drop
 //! cli                          the command line around the drivers
@@ -35,6 +35,7 @@ pub mod scenario;
 pub mod shrink;
 pub mod sim;
 pub mod stats;
+pub mod stream;
 pub mod tc;
 pub mod timeline;
 pub mod units;
