@@ -21,6 +21,7 @@ from steps import StepFailedError
 #: command that must be there -> the Debian package that brings it
 COMMANDS = {
     "cc": "gcc",
+    "curl": "curl",
     "ip": "iproute2",
     "ping": "iputils-ping",
     "nsd": "nsd",

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod shrink;
 pub mod signals;
+mod stream;
 mod trial;
 
 use std::ffi::OsString;
@@ -80,6 +81,7 @@ fn command() -> Command {
         .arg_required_else_help(true)
         .disable_help_subcommand(true)
         .subcommand(relay::command())
+        .subcommand(stream::command())
         .subcommand(replay::command())
         .subcommand(shrink::command())
         .subcommand(shrink::enumerate_command())
@@ -108,6 +110,7 @@ fn dispatch(
                 }
                 "replay" => replay::run(verb, matches, interrupted),
                 "shrink" => shrink::run(matches, interrupted),
+                "stream" => stream::run(verb, matches, interrupted),
                 _ => relay::run(verb, matches, interrupted),
             }
         }

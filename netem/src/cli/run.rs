@@ -91,7 +91,7 @@ pub(super) fn run<D: Driver>(
     interrupted: Interrupted<'_>,
 ) -> Result<i32, Failure> {
     // Before anything runs, so that a log that cannot be written costs no traffic.
-    let log = matches.get_one::<PathBuf>("log");
+    let log = matches.try_get_one::<PathBuf>("log").ok().flatten();
     let log = log.map(|path| create(path).map(|file| (path, file))).transpose()?;
     let driver = start()?;
     let title = format!("{}, seed {}", driver.title(), driver.seed());
