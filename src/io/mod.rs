@@ -3,6 +3,8 @@
 pub mod ack_endpoint;
 mod ack_inbox;
 mod ack_thread;
+#[cfg(target_os = "linux")]
+pub mod batch;
 pub mod dns;
 pub mod dns_batch;
 mod dns_channel;

@@ -175,6 +175,17 @@ impl Address {
         address
     }
 
+    /// Takes what the kernel left in its own room.
+    #[must_use]
+    pub(crate) fn from_storage(storage: &sockaddr_storage, len: socklen_t) -> Self {
+        Self { storage: *storage, len: len.min(size_of_socklen::<sockaddr_storage>()) }
+    }
+
+    /// Whether the kernel left this address in its own room.
+    pub(crate) fn equals_storage(&self, storage: &sockaddr_storage, len: socklen_t) -> bool {
+        len == self.len && Self::bytes_of(storage, len) == self.as_bytes()
+    }
+
     fn from_plain<T: Copy>(raw: &T) -> Self {
         let mut address = Self::room();
         let to: *mut T = (&raw mut address.storage).cast();
@@ -230,8 +241,12 @@ impl Address {
     /// The bytes that count.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
-        let len = (self.len as usize).min(mem::size_of::<sockaddr_storage>());
-        let start: *const u8 = (&raw const self.storage).cast();
+        Self::bytes_of(&self.storage, self.len)
+    }
+
+    fn bytes_of(storage: &sockaddr_storage, len: socklen_t) -> &[u8] {
+        let len = (len as usize).min(mem::size_of::<sockaddr_storage>());
+        let start: *const u8 = std::ptr::from_ref(storage).cast();
         // SAFETY: the storage is initialised (zeroed at first) and `len` stays within it.
         unsafe { std::slice::from_raw_parts(start, len) }
     }

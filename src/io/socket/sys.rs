@@ -348,11 +348,11 @@ pub fn raw(socket: &impl AsRawFd) -> RawFd {
     socket.as_raw_fd()
 }
 
-pub(super) fn size_of_socklen<T>() -> socklen_t {
+pub(crate) fn size_of_socklen<T>() -> socklen_t {
     mem::size_of::<T>() as socklen_t
 }
 
-pub(super) fn zeroed<T: Copy>() -> T {
+pub(crate) fn zeroed<T: Copy>() -> T {
     let zero = MaybeUninit::<T>::zeroed();
     // SAFETY: only called for the plain C structures of this folder, where all zero is a value.
     unsafe { zero.assume_init() }
