@@ -29,6 +29,7 @@ from udpcore import _constants, _core, _functions, _interop, _sendfile
 from udpcore._constants import *  # noqa: F403 - the constants of the running interpreter
 from udpcore._core import CMSG_LEN as CMSG_LEN
 from udpcore._core import CMSG_SPACE as CMSG_SPACE
+from udpcore._core import DatagramBatch as DatagramBatch
 from udpcore._core import __version__ as __version__
 from udpcore._core import close as close
 from udpcore._core import dup as dup

@@ -9,6 +9,7 @@ from typing import Final
 from udpcore._constants import *  # noqa: F403
 from udpcore._core import CMSG_LEN as CMSG_LEN
 from udpcore._core import CMSG_SPACE as CMSG_SPACE
+from udpcore._core import DatagramBatch as DatagramBatch
 from udpcore._core import close as close
 from udpcore._core import dup as dup
 from udpcore._core import getdefaulttimeout as getdefaulttimeout

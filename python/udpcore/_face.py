@@ -12,7 +12,7 @@ import os
 import sys
 import warnings
 
-from udpcore import _core, _sendfile
+from udpcore import _batch, _core, _sendfile
 from udpcore._constants import CONSTANTS, AddressFamily, SocketKind, as_member
 
 TYPE_CHECKING = False
@@ -86,6 +86,11 @@ class socket(_core.socket):  # noqa: N801 - the standard name
 
     def __getstate__(self) -> NoReturn:
         raise TypeError(f"cannot pickle {self.__class__.__name__!r} object")
+
+    # Functions of udpcore.batch, as methods.
+    sendmmsg = _batch.sendmmsg
+    recvmmsg = _batch.recvmmsg
+    recvmmsg_into = _batch.recvmmsg_into
 
     def dup(self) -> socket:
         """A second object for the same socket; not inherited by child programs."""

@@ -74,6 +74,13 @@ mod _core {
         getnameinfo, setdefaulttimeout, socketpair,
     };
 
+    #[cfg(target_os = "linux")]
+    #[pymodule_export]
+    use super::socket::{
+        Datagram, DatagramBatch, DatagramError, mmsg_coalesces, mmsg_errors, mmsg_getsockopt,
+        mmsg_receive, mmsg_recv, mmsg_recv_into, mmsg_send, mmsg_set_coalescing, mmsg_setsockopt,
+    };
+
     #[pymodule_export]
     use super::apps_game::{AppGameView, AppGameWorld, game_position};
 

@@ -145,6 +145,13 @@ pub fn set_nonblocking(fd: RawFd, nonblocking: bool) -> Result<(), Errno> {
     Errno::check(unsafe { libc::ioctl(fd, libc::FIONBIO, &mut flag) }).map(drop)
 }
 
+/// Whether `O_NONBLOCK` is on.
+pub fn is_nonblocking(fd: RawFd) -> Result<bool, Errno> {
+    // SAFETY: takes numbers only.
+    let flags = Errno::check(unsafe { libc::fcntl(fd, libc::F_GETFL) })?;
+    Ok(flags & libc::O_NONBLOCK != 0)
+}
+
 /// Gives the socket a local address.
 pub fn bind(fd: RawFd, address: &Address) -> Result<(), Errno> {
     // SAFETY: pointer and length describe the same live `Address`.

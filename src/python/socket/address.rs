@@ -33,14 +33,24 @@ pub(super) fn parse(
     argument: &Bound<'_, PyAny>,
     caller: &str,
 ) -> PyResult<Address> {
-    match socket.family() {
+    parse_as(socket.family(), socket.fd.get(), argument, caller)
+}
+
+/// As [`parse`], for any descriptor of this family.
+pub(super) fn parse_as(
+    family: c_int,
+    fd: RawFd,
+    argument: &Bound<'_, PyAny>,
+    caller: &str,
+) -> PyResult<Address> {
+    match family {
         libc::AF_INET | libc::AF_RDS => parse_inet(argument, caller),
         libc::AF_INET6 => parse_inet6(argument, caller),
         libc::AF_UNIX => parse_unix(argument),
         libc::AF_NETLINK => parse_netlink(argument, caller),
         libc::AF_VSOCK => parse_vsock(argument, caller),
-        libc::AF_PACKET => parse_packet(socket.fd.get(), argument, caller),
-        libc::AF_CAN => parse_can(socket.fd.get(), argument, caller),
+        libc::AF_PACKET => parse_packet(fd, argument, caller),
+        libc::AF_CAN => parse_can(fd, argument, caller),
         _ => Err(os_error_text(format!("{caller}(): bad family"))),
     }
 }

@@ -7,6 +7,7 @@
 mod address;
 mod args;
 mod audit;
+mod batch;
 mod buffer;
 mod call;
 mod class;
@@ -20,6 +21,10 @@ mod resolver;
 mod send;
 mod timeout;
 
+pub(super) use batch::{
+    Datagram, DatagramBatch, DatagramError, mmsg_coalesces, mmsg_errors, mmsg_getsockopt,
+    mmsg_receive, mmsg_recv, mmsg_recv_into, mmsg_send, mmsg_set_coalescing, mmsg_setsockopt,
+};
 pub(super) use class::Socket;
 pub(super) use functions::{
     close, cmsg_len, cmsg_space, dup, getdefaulttimeout, setdefaulttimeout, socketpair,
