@@ -147,7 +147,7 @@ pub(super) fn run(
         return Err(command.error(ErrorKind::ValueValidation, message).into());
     }
     let mut config = StreamConfig { up, down, ..StreamConfig::new(listen, upstream) };
-    config.seed = run::seed(matches);
+    config.seed = matches.get_one("seed").copied().map(Seed);
     if let Some(&connections) = matches.get_one::<u32>("connections") {
         config.connections_max = connections as usize;
     }
