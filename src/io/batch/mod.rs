@@ -7,7 +7,8 @@
 //!
 //! Rules of this folder: it decides and reads without `unsafe` (`runs`, `facts`, `report`,
 //! `control`), so that fuzzers and Miri can run it; the files that hand pointers to the kernel
-//! (`send`, `receive`, `room`) own every array they point into and set the pointers anew for each call.
+//! (`send`, `receive`, `room`) own every array they point into and set the pointers anew for each
+//! call.
 
 pub mod control;
 pub mod facts;
