@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from lan import Lan
 
 from udpcore import netem
 
@@ -97,3 +98,17 @@ def serving() -> Callable[..., Any]:
 def bad_link() -> Callable[..., Any]:
     """``with bad_link(address) as proxy:`` puts the bad link before a server."""
     return _bad_link
+
+
+@pytest.fixture
+def lan() -> Iterator[Lan]:
+    """Two network namespaces with a wire between."""
+    with Lan() as network:
+        yield network
+
+
+@pytest.fixture
+def bad_lan() -> Iterator[Lan]:
+    """The same with a wire that loses, doubles and reorders packets of every kind."""
+    with Lan(loss="10%", duplicate="5%", reorder="5%", seed=str(SEED)) as network:
+        yield network
