@@ -8,13 +8,20 @@ use pyo3::types::PyDict;
 
 use crate::apps::statsd::{Aggregator, Flush};
 use crate::apps::statsd_text::{fields, graphite, prometheus};
+#[cfg(target_os = "linux")]
+use crate::io::socket::drain::drain;
 use crate::python::apps_net::lock;
 
 #[derive(Default)]
 struct State {
     aggregator: Aggregator,
     last: Flush,
+    room: Vec<u8>,
 }
+
+/// The largest UDP datagram.
+#[cfg(target_os = "linux")]
+const DATAGRAM_BYTES_MAX: usize = 65_535;
 
 #[pyclass(frozen, module = "udpcore._core")]
 pub(crate) struct AppMetrics(Mutex<State>);
@@ -30,14 +37,16 @@ impl AppMetrics {
         lock(&self.0).aggregator.handle(datagram);
     }
 
-    /// What `recvmmsg` returned: datagrams with their addresses.
-    #[expect(clippy::needless_pass_by_value, reason = "borrowed parts of a list cannot be lent")]
-    fn handle_many(&self, messages: Vec<(Bound<'_, pyo3::types::PyBytes>, Bound<'_, PyAny>)>) {
-        use pyo3::types::PyBytesMethods;
-        let mut state = lock(&self.0);
-        for (datagram, _) in &messages {
-            state.aggregator.handle(datagram.as_bytes());
-        }
+    /// Take the datagrams that wait on a socket, at most `count_max`; returns how many.
+    #[cfg(target_os = "linux")]
+    fn drain(&self, py: Python<'_>, fd: i32, count_max: usize) -> PyResult<usize> {
+        let took = py.detach(|| {
+            let mut state = lock(&self.0);
+            let State { aggregator, room, .. } = &mut *state;
+            room.resize(DATAGRAM_BYTES_MAX, 0);
+            drain(fd, room, count_max, |datagram| aggregator.handle(datagram))
+        });
+        took.map_err(|errno| std::io::Error::from(errno).into())
     }
 
     fn counters(&self) -> BTreeMap<String, f64> {

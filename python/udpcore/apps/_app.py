@@ -79,8 +79,8 @@ def receive(sock: socket.socket, size: int = DATAGRAM_BYTES_MAX) -> tuple[bytes,
     return data, address
 
 
-def run_as_program(verb: str) -> None:
-    """Run the command's verb: what `python -m udpcore.apps.NAME` does."""
+def run_as_program(*words: str) -> None:
+    """Run the command with these words first: what `python -m udpcore.apps.NAME` does."""
     from udpcore.cli import main
 
-    sys.exit(main([verb, *sys.argv[1:]]))
+    sys.exit(main([*words, *sys.argv[1:]]))

@@ -6,20 +6,13 @@ Graphite lines over TCP when asked to.
 
 from __future__ import annotations
 
-import contextlib
+import threading
 import time
 from typing import Any
 
 import udpcore as socket
 from udpcore import _core
-from udpcore.apps._app import (
-    DATAGRAM_BYTES_MAX,
-    POLL_SECONDS,
-    App,
-    open_udp,
-    receive,
-    run_as_program,
-)
+from udpcore.apps._app import App, open_udp, receive, run_as_program
 from udpcore.apps._metrics_client import MetricsClient
 from udpcore.apps._metrics_http import serve_text
 
@@ -74,28 +67,27 @@ class MetricsServer(App):
 
     def _receive(self) -> None:
         """Wait for a datagram, then take what else is there."""
-        self.sock.settimeout(POLL_SECONDS)
-        if (message := receive(self.sock)) is None:
-            return
-        self.sock.setblocking(False)
-        take, handle = self.sock.recv, self._metrics.handle
-        handle(message[0])
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(BATCH):
-                handle(take(DATAGRAM_BYTES_MAX))
+        if message := receive(self.sock):
+            self._metrics.handle(message[0])
+            self._metrics.drain(self.sock.fileno(), BATCH)
 
     def flush(self) -> dict[str, Any]:
         """End the interval and return what it brought."""
         self.last_flush = self._metrics.flush(self.flush_interval)
         self.say(f"flush: {self.last_flush}")
         if self.graphite:
-            lines = self._metrics.graphite("stats", int(time.time()))
-            try:
-                with socket.create_connection(self.graphite, GRAPHITE_TIMEOUT_SECONDS) as server:
-                    server.sendall(lines.encode())
-            except OSError as error:
-                self.logger.warning("Graphite at %s: %s", self.graphite, error)
+            text = self._metrics.graphite("stats", int(time.time()))
+            # A slow Graphite must not keep the metrics waiting.
+            arguments = (self.graphite, text)
+            threading.Thread(target=self._to_graphite, args=arguments, daemon=True).start()
         return self.last_flush
+
+    def _to_graphite(self, address: tuple[str, int], text: str) -> None:
+        try:
+            with socket.create_connection(address, GRAPHITE_TIMEOUT_SECONDS) as server:
+                server.sendall(text.encode())
+        except OSError as error:
+            self.logger.warning("Graphite at %s: %s", address, error)
 
     counters = property(lambda self: self._metrics.counters(), doc="Counters since the start.")
     gauges = property(lambda self: self._metrics.gauges(), doc="Gauges as they are.")

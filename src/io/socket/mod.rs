@@ -7,6 +7,7 @@
 
 pub mod address;
 pub mod cmsg;
+pub mod drain;
 mod errno;
 pub mod fd;
 pub mod message;

@@ -82,6 +82,7 @@ def test_the_datadog_library(server, wait_until):
     wait_until(lambda: sum(server.stats[name] for name in ("lines", "other")) == 8)
     assert server.counters == {"hits|#az:1,env:prod": 5}
     assert server.timers == {"size": [42], "latency": [3], "query|#env:prod": [12]}
+    client.close_socket()
     assert server.stats["malformed"] == 0
     assert server.stats["other"] == 2
 
@@ -147,7 +148,12 @@ def test_through_the_bad_link_a_counter_misses_what_was_lost_and_nothing_more(
     assert 880 < counted < 1010
 
 
-def test_an_aggregator_of_many_messages():
+def test_what_waits_on_a_socket_is_taken_at_once(plain):
     metrics = _core.AppMetrics()
-    metrics.handle_many([(b"a:1|c", ("127.0.0.1", 1)), (b"a:2|c\nb:1|g", None)])
+    for datagram in (b"a:1|c", b"", b"a:2|c\nb:1|g"):
+        plain.sendto(datagram, plain.getsockname())
+    assert metrics.drain(plain.fileno(), 2) == 2
+    assert metrics.drain(plain.fileno(), 100) == 1
     assert metrics.counters() == {"a": 3}
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        metrics.drain(-1, 1)
