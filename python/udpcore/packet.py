@@ -13,7 +13,7 @@ udp (RFC 768), 8 bytes
 +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 |      source port = 5353       |     destination port = 53     |
 +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-|          length = 10          |       checksum = 0xfe33       |
+|          length = 10          |       checksum = 0xfe4e       |
 +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 checksum: good
 <BLANKLINE>
@@ -239,6 +239,11 @@ def send(frame: bytes, interface: str) -> int:
 
     Raises :class:`PermissionError` without CAP_NET_RAW.
     """
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL)) as sock:
+    try:
+        sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
+    except PermissionError as error:
+        needed = "sending raw frames needs root, or CAP_NET_RAW: setcap cap_net_raw+ep PYTHON"
+        raise PermissionError(error.errno, needed) from error
+    with sock:
         sock.bind((interface, 0))
         return sock.send(frame)

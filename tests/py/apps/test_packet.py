@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import doctest
 import os
+import socket
 import subprocess
+import sys
 
 import pytest
 
@@ -113,13 +115,30 @@ def test_damaged_and_other_files(tmp_path):
         list(packet.open_capture(path))
 
 
-def test_raw_sending(plain):
-    """A frame composed by hand arrives at an ordinary socket."""
-    port = plain.getsockname()[1]
-    ip = packet.IPv4(source="127.0.0.1", destination="127.0.0.1")
-    frame = packet.Ethernet(destination=0) / ip / packet.UDP(source_port=9, destination_port=port)
-    assert packet.send(frame.build(b"by hand"), "lo") == 14 + 20 + 8 + 7
-    assert plain.recvfrom(100) == (b"by hand", ("127.0.0.1", 9))
+def test_raw_sending(lan):
+    """A frame composed by hand arrives at an ordinary socket of another machine."""
+
+    def listen() -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("", 5007))
+        return sock
+
+    ip = packet.IPv4(source=lan.address("a"), destination=lan.address("b"))
+    udp = packet.UDP(source_port=9, destination_port=5007)
+    frame = (packet.Ethernet(destination="ff:ff:ff:ff:ff:ff") / ip / udp).build(b"by hand")
+    with lan.inside("b", listen) as listener:
+        listener.settimeout(20)
+        assert lan.inside("a", lambda: packet.send(frame, "eth0")) == 14 + 20 + 8 + 7
+        assert listener.recvfrom(100) == (b"by hand", (lan.address("a"), 9))
+
+
+def test_raw_sending_without_the_right_names_it():
+    code = "from udpcore import packet; packet.send(bytes(60), 'lo')"
+    words = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", sys.executable, "-c", code]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert "PermissionError" in done.stderr
+    assert "CAP_NET_RAW" in done.stderr
 
 
 def test_nothing_in_a_packet_makes_it_fail():
