@@ -24,6 +24,8 @@ class GameClient(App):
         self.server_addr, self.player_id = server_addr, player_id
         self.position = {"x": 0.0, "y": 0.0}
         self.sock = open_udp("::" if ":" in server_addr[0] else "")
+        # The time of day, but it never goes back: a clock that is set must not freeze the player.
+        self._epoch = time.time() - time.monotonic()
         self._view = _core.AppGameView(player_id, LIFETIME_SECONDS)
         self.running = True
         self._thread = threading.Thread(target=self._listen, name="GameClient", daemon=True)
@@ -32,7 +34,7 @@ class GameClient(App):
     def send_position(self, x: float, y: float) -> None:
         """Tell the server where this player is."""
         self.position = {"x": x, "y": y}
-        datagram = _core.game_position(self.player_id, x, y, time.time())
+        datagram = _core.game_position(self.player_id, x, y, self._epoch + time.monotonic())
         self.sock.sendto(datagram, self.server_addr)
 
     @property
