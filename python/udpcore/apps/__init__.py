@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from udpcore.apps.game import GameClient, GameServer
     from udpcore.apps.game_events import GameEventRelay, GameEvents
     from udpcore.apps.metrics import MetricsClient, MetricsServer
-    from udpcore.apps.multicast import multicast_receiver, multicast_sender
+    from udpcore.apps.multicast import (
+        join_group,
+        leave_group,
+        multicast_receiver,
+        multicast_sender,
+    )
     from udpcore.apps.multicast_video import MulticastVideoReceiver, MulticastVideoStreamer
     from udpcore.apps.rate import RateLimitedUDPSender
     from udpcore.apps.rtt import RttReport, rtt_client
@@ -56,6 +61,8 @@ __all__ = [
     "VideoStreamer",
     "VoIPClient",
     "dhcp_discover",
+    "join_group",
+    "leave_group",
     "multicast_receiver",
     "multicast_sender",
     "path_mtu",
@@ -74,7 +81,7 @@ _MODULES = {
     "game": ["GameClient", "GameServer"],
     "game_events": ["GameEventRelay", "GameEvents"],
     "metrics": ["MetricsClient", "MetricsServer"],
-    "multicast": ["multicast_receiver", "multicast_sender"],
+    "multicast": ["join_group", "leave_group", "multicast_receiver", "multicast_sender"],
     "multicast_video": ["MulticastVideoReceiver", "MulticastVideoStreamer"],
     "rate": ["RateLimitedUDPSender"],
     "rtt": ["RttReport", "rtt_client"],

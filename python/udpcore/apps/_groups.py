@@ -1,4 +1,7 @@
-"""Sockets for multicast groups: open, join, send. IPv4, IPv6, any source or one (RFC 4607)."""
+"""Sockets for multicast groups of IPv4 and IPv6: to send to one, to listen to one.
+
+An interface is given by its name or by our IPv4 address on it; None leaves it to the routes.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,29 @@ import struct
 
 import udpcore as socket
 from udpcore.apps._app import Address, open_udp
+from udpcore.apps._interfaces import LOOPBACK, interface_index
+from udpcore.apps._membership import group_level, join_group
 
-IP_ADD_SOURCE_MEMBERSHIP = 39
-LOOPBACK = "127.0.0.1"
+IPV4_OPTIONS = socket.IP_MULTICAST_TTL, socket.IP_MULTICAST_LOOP
+IPV6_OPTIONS = socket.IPV6_MULTICAST_HOPS, socket.IPV6_MULTICAST_LOOP
 
 
 def open_sender(
     group: str, ttl: int = 2, loop: bool = True, interface: str | None = None
 ) -> socket.socket:
-    """Open a socket that sends to `group`: `ttl` routers far, to this machine too with `loop`.
-
-    `interface` is an address of ours for IPv4, an interface's name for IPv6.
-    """
+    """Open a socket that sends to `group`: `ttl` routers far, to this machine too with `loop`."""
     sock = open_udp("::" if ":" in group else "")
+    level = group_level(group)
+    hops, own = IPV6_OPTIONS if level == socket.IPPROTO_IPV6 else IPV4_OPTIONS
     try:
-        _choose(sock, group, ttl, loop, interface)
+        sock.setsockopt(level, hops, ttl)
+        sock.setsockopt(level, own, int(loop))
+        if interface:
+            send_by(sock, interface)
     except OSError:
         sock.close()
         raise
     return sock
-
-
-def _choose(sock: socket.socket, group: str, ttl: int, loop: bool, interface: str | None) -> None:
-    if ":" in group:
-        level = socket.IPPROTO_IPV6
-        sock.setsockopt(level, socket.IPV6_MULTICAST_HOPS, ttl)
-        sock.setsockopt(level, socket.IPV6_MULTICAST_LOOP, int(loop))
-        if interface:
-            sock.setsockopt(level, socket.IPV6_MULTICAST_IF, socket.if_nametoindex(interface))
-        return
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, ttl)
-    sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, int(loop))
-    if interface:
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
 
 
 def open_receiver(
@@ -48,40 +41,26 @@ def open_receiver(
 ) -> socket.socket:
     """Open a socket on `port` that has joined `group`, for datagrams of `source` only if given."""
     # Bound to the group itself, it hears nothing that was sent to another group on this port.
-    scope = socket.if_nametoindex(interface) if interface and ":" in group else 0
+    scope = interface_index(interface) if ":" in group else 0
     sock = open_udp(group, port, share=True, scope=scope)
     try:
         # An address of one machine is as good: then the stream is for one.
         if ipaddress.ip_address(group).is_multicast:
-            join(sock, group, interface, source)
+            join_group(sock, group, interface, source)
     except OSError:
         sock.close()
         raise
     return sock
 
 
-def join(
-    sock: socket.socket, group: str, interface: str | None = None, source: str | None = None
-) -> None:
-    """Join `group`; closing the socket leaves it.
-
-    A machine without a route for multicast joins on its loopback interface.
-    """
-    if ":" in group:
-        index = socket.if_nametoindex(interface) if interface else 0
-        request = socket.inet_pton(socket.AF_INET6, group) + struct.pack("@I", index)
-        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, request)
-        return
-    option = IP_ADD_SOURCE_MEMBERSHIP if source else socket.IP_ADD_MEMBERSHIP
-    for ours in [interface] if interface else ["0.0.0.0", LOOPBACK]:
-        parts = [group, ours, *([source] if source else [])]
-        request = b"".join(map(socket.inet_aton, parts))
-        try:
-            sock.setsockopt(socket.IPPROTO_IP, option, request)
-            return
-        except OSError as error:
-            if error.errno != errno.ENODEV or ours == LOOPBACK:
-                raise
+def send_by(sock: socket.socket, interface: str) -> None:
+    """Send what goes to groups by this interface."""
+    index = struct.pack("@i", interface_index(interface))
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+    else:
+        # struct ip_mreqn: no group, no address, the interface.
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, bytes(8) + index)
 
 
 def send_to_group(sock: socket.socket, data: bytes, address: Address) -> None:
@@ -91,5 +70,5 @@ def send_to_group(sock: socket.socket, data: bytes, address: Address) -> None:
     except OSError as error:
         if error.errno not in (errno.ENETUNREACH, errno.EHOSTUNREACH) or ":" in address[0]:
             raise
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(LOOPBACK))
+        send_by(sock, LOOPBACK)
         sock.sendto(data, address)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import struct
 import sys
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import udpcore as socket
 
 SIOCGIFFLAGS, SIOCGIFADDR, SIOCGIFBRDADDR, SIOCGIFHWADDR = 0x8913, 0x8915, 0x8919, 0x8927
+LOOPBACK = "127.0.0.1"
 IFF_UP, IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST = 0x1, 0x2, 0x8, 0x1000
 
 
@@ -59,6 +61,16 @@ def interfaces() -> list[Interface]:
                 )
             )
     return found
+
+
+def interface_index(wanted: str | None) -> int:
+    """The number of the interface with this name or IPv4 address; 0 for None."""
+    for one in interfaces() if wanted else []:
+        if wanted in (one.name, one.address):
+            return one.index
+    if wanted:
+        raise OSError(errno.ENODEV, f"no interface has the name or IPv4 address {wanted!r}")
+    return 0
 
 
 def _ask(sock: socket.socket, request: int, name: str) -> bytes | None:

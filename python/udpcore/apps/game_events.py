@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from udpcore import reliable
-from udpcore.apps._app import POLL_SECONDS, Address, App
+from udpcore.apps._app import POLL_SECONDS, Address, App, run_as_program
 
 #: A player who acknowledged nothing for so many repetitions is gone.
 RETRIES, TIMEOUT_SECONDS = 12, 0.15
@@ -96,3 +96,7 @@ class GameEvents(App):
     def close(self) -> None:
         """Leave the game."""
         self.endpoint.close()
+
+
+if __name__ == "__main__":
+    run_as_program("game", "--events")

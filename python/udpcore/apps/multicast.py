@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 
 from udpcore.apps._app import Address, receive, run_as_program
 from udpcore.apps._groups import open_receiver, open_sender, send_to_group
+from udpcore.apps._membership import join_group, leave_group
+
+__all__ = ["join_group", "leave_group", "multicast_receiver", "multicast_sender"]
 
 
 def multicast_sender(
@@ -19,6 +22,7 @@ def multicast_sender(
     loop: bool = True,
     interface: str | None = None,
     interval: float = 1.0,
+    on_message: Callable[[bytes, Address], None] | None = None,
     verbose: bool = False,
 ) -> int:
     """Send `messages` (numbers for ever when None) to the group; returns how many."""
@@ -29,6 +33,8 @@ def multicast_sender(
             if sent > 1:
                 time.sleep(interval)
             send_to_group(sock, text.encode(), (group, port))
+            if on_message:
+                on_message(text.encode(), (group, port))
             if verbose:
                 print(f"{text} -> {group}:{port}")
     return sent

@@ -2,6 +2,7 @@
 
 Datagrams are ``[seq u32][chunk]``; an empty chunk ends the stream. With ``fec=k`` every k chunks
 are followed by their parity on the next port, which repairs the loss of any one of them.
+``wire="bare"`` sends the chunks alone: MPEG-TS as every player expects it on UDP.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from udpcore import _core
 from udpcore.apps._app import App, run_as_program
 from udpcore.apps._groups import open_sender, send_to_group
 from udpcore.apps._parity import Parity
-from udpcore.apps._stream_receiver import MulticastVideoReceiver
+from udpcore.apps._stream_receiver import MulticastVideoReceiver, Wire, is_bare
 from udpcore.apps.rate import Pacer
 
 __all__ = ["MulticastVideoReceiver", "MulticastVideoStreamer"]
@@ -35,10 +36,14 @@ class MulticastVideoStreamer(App):
         ttl: int = TTL,
         fec: int = 0,
         loop: bool = True,
+        wire: Wire = "numbered",
         interface: str | None = None,
         verbose: bool = False,
     ) -> None:
         super().__init__(verbose)
+        if wire == "bare" and fec:
+            raise ValueError(f"fec={fec} repairs by numbers, which wire='bare' has not")
+        self.bare = is_bare(wire)
         self.group, self.port, self.bitrate, self.fec = group, port, bitrate, fec
         self.sock = open_sender(group, ttl, loop, interface)
         self.stats = {"chunks": 0, "repairs": 0, "bytes": 0}
@@ -50,19 +55,23 @@ class MulticastVideoStreamer(App):
         self.running = True
         with Path(path).open("rb") as file:
             while self.running and (chunk := file.read(chunk_size)):
-                self._send(pacer, _core.stream_compose(sequence % 2**32, chunk), self.port)
+                self._chunk(pacer, sequence, chunk)
                 if repair := parity.add(sequence, chunk):
                     self._send(pacer, repair, self.port + 1)
                     self.stats["repairs"] += 1
                 sequence += 1
+                self.stats["chunks"] += 1
                 self.stats["bytes"] += len(chunk)
         if repair := parity.rest():
             self._send(pacer, repair, self.port + 1)
-        for _ in range(END_MARKS):
-            self._send(pacer, _core.stream_compose(sequence % 2**32, b""), self.port)
-        self.stats["chunks"] += sequence
+        for _ in range(0 if self.bare else END_MARKS):
+            self._chunk(pacer, sequence, b"")
         self.say(f"{path}: {sequence} chunks to {self.group}:{self.port}")
         return sequence
+
+    def _chunk(self, pacer: Pacer, sequence: int, chunk: bytes) -> None:
+        numbered = None if self.bare else _core.stream_compose(sequence % 2**32, chunk)
+        self._send(pacer, numbered or chunk, self.port)
 
     def _send(self, pacer: Pacer, datagram: bytes, port: int) -> None:
         pacer.wait(len(datagram) * 8)

@@ -8,7 +8,7 @@ from typing import Any
 
 import udpcore as socket
 from udpcore import _core
-from udpcore.apps._app import POLL_SECONDS, Address, receive
+from udpcore.apps._app import POLL_SECONDS, Address, receive, run_as_program
 
 #: Linux's numbers, which the socket module does not name everywhere.
 IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO = 14, 10, 2
@@ -86,3 +86,7 @@ def receive_large_udp(sock: socket.socket, timeout: float = 5.0) -> tuple[bytes,
     finally:
         sock.settimeout(before)
     raise TimeoutError(f"no complete message within {timeout} s; {messages.stats()}")
+
+
+if __name__ == "__main__":
+    run_as_program("send")

@@ -6,7 +6,7 @@ import contextlib
 import threading
 
 import udpcore as socket
-from udpcore.apps._app import POLL_SECONDS, App
+from udpcore.apps._app import POLL_SECONDS, App, run_as_program
 
 CONNECTIONS_MAX = 256
 CHUNK_BYTES = 65536
@@ -30,6 +30,10 @@ class TCPEchoServer(App):
 
     def run(self) -> None:
         """Serve until :meth:`shutdown` or Ctrl-C."""
+        while self._thread and self._thread is not threading.current_thread():
+            self._thread.join(POLL_SECONDS)
+            if not self._thread.is_alive():
+                return
         self.running = True
         self.sock.settimeout(POLL_SECONDS)
         self.say(f"listening on port {self.port}")
@@ -101,3 +105,7 @@ class TCPEchoClient(App):
     def close(self) -> None:
         """Close the connection."""
         self.sock.close()
+
+
+if __name__ == "__main__":
+    run_as_program("echo", "--tcp")

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 Address = tuple[str, int]
 
@@ -55,14 +55,32 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=str))
 
 
-def serve(run: Callable[[], object], summary: Callable[[], Any], as_json: bool) -> None:
-    """Run until it ends or Ctrl-C, and print a summary either way."""
+def print_line(value: Any) -> None:
+    """One JSON value on a line of its own, at once: for what comes little by little."""
+    print(json.dumps(value, default=str), flush=True)
+
+
+def serve(
+    run: Callable[[], object],
+    summary: Callable[[], Any],
+    as_json: bool = False,
+    *,
+    ready: str = "",
+    out: TextIO | None = None,
+) -> None:
+    """Say `ready`, run until it ends or Ctrl-C, and print a summary either way.
+
+    `out` is where the words go: standard output, unless that is full of what came.
+    """
     began = time.monotonic()
     try:
+        if ready:
+            tell(ready)
         run()
     finally:
         numbers = {**dict(summary()), "seconds": round(time.monotonic() - began, 3)}
         if as_json:
             print_json(numbers)
         else:
-            print(", ".join(f"{name} {value}" for name, value in numbers.items()), flush=True)
+            words = ", ".join(f"{name} {value}" for name, value in numbers.items())
+            print(words, file=out or sys.stdout, flush=True)

@@ -33,6 +33,16 @@ VERBS: dict[str, tuple[str, str]] = {
     "voip": ("udpcore.cli.voip", "one end of a call"),
 }
 
+#: what people also type: the names of the modules of `udpcore.apps`
+ALIASES = {
+    "discovery": "discover",
+    "game_events": "game",
+    "multicast_video": "stream",
+    "rtt": "ping",
+    "safe": "send",
+    "tcp_echo": "echo",
+}
+
 
 class Verb(Protocol):
     """What the module of a verb offers."""
@@ -46,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words:
         print(_overview(), file=sys.stderr)
         return EXIT_USAGE
-    verb, rest = words[0], words[1:]
+    verb, rest = ALIASES.get(words[0], words[0]), words[1:]
     if verb in ("-h", "--help"):
         print(_overview())
         return EXIT_OK
@@ -71,12 +81,14 @@ def _guarded(prog: str, module: str, argv: list[str]) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
+        print(f"{prog}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of our standard output went away (`udpcore ... | head`): not our failure.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_OK
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
+        # An ImportError of ours names the extra that is missing, and the pip command.
         print(f"{prog}: {error}", file=sys.stderr)
         return EXIT_FAILED
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+import time
 
 from udpcore.apps.echo import UDPEchoClient, UDPEchoServer
 from udpcore.apps.tcp_echo import TCPEchoClient, TCPEchoServer
-from udpcore.cli._apps import address, port_number, serve, tell
+from udpcore.cli._apps import address, port_number, print_line, serve
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -27,38 +29,44 @@ def main(prog: str, argv: list[str]) -> int:
     parser.add_argument("--port", type=port_number, default=9999, help="(%(default)s)")
     parser.add_argument("--raw", action="store_true", help="echo bytes untouched")
     parser.add_argument("--tcp", action="store_true", help="TCP instead of UDP")
-    parser.add_argument("--json", action="store_true", help="the summary as JSON")
+    parser.add_argument("--json", action="store_true", help="answers, or the summary, as JSON")
     arguments = parser.parse_args(argv)
     if arguments.message and not arguments.to:
         parser.error(f"{arguments.message[0]!r}: a message needs --to HOST:PORT")
     if arguments.to:
-        messages = [" ".join(arguments.message)] if arguments.message else None
-        if arguments.tcp:
-            return _ask_tcp(arguments.to, messages)
-        return _ask(arguments.to, messages)
+        return _ask(arguments)
     server: UDPEchoServer | TCPEchoServer
     if arguments.tcp:
         server = TCPEchoServer(arguments.host, arguments.port)
     else:
         server = UDPEchoServer(arguments.host, arguments.port, raw=arguments.raw)
     with server:
-        tell(f"echo on port {arguments.port}; Ctrl-C ends it")
-        serve(server.run, lambda: server.stats, arguments.json)
+        server.start()
+        ready = f"echo on port {server.port}; Ctrl-C ends it"
+        serve(server.run, lambda: server.stats, arguments.json, ready=ready)
     return EXIT_OK
 
 
-def _ask(server: tuple[str, int], messages: list[str] | None) -> int:
-    missing = 0
-    with UDPEchoClient(*server) as client:
-        for message in sys.stdin if messages is None else messages:
-            answer = client.send_message(message.rstrip("\n"))
-            missing += answer is None
-            print(f"no answer from {server}" if answer is None else answer, flush=True)
-    return EXIT_FAILED if missing else EXIT_OK
+def _ask(arguments: argparse.Namespace) -> int:
+    """Send the message, or each line of input, and print what comes back."""
+    lines = [" ".join(arguments.message)] if arguments.message else sys.stdin
+    stats = {"sent": 0, "answered": 0}
+    client = (TCPEchoClient if arguments.tcp else UDPEchoClient)(*arguments.to)
 
+    def ask() -> None:
+        for line in lines:
+            message = line.rstrip("\n")
+            stats["sent"] += 1
+            began = time.monotonic()
+            answer = client.send_message(message)
+            stats["answered"] += answer is not None
+            if arguments.json:
+                milliseconds = round((time.monotonic() - began) * 1000, 3)
+                print_line({"message": message, "answer": answer, "ms": milliseconds})
+            else:
+                print(f"no answer from {arguments.to}" if answer is None else answer, flush=True)
 
-def _ask_tcp(server: tuple[str, int], messages: list[str] | None) -> int:
-    with TCPEchoClient(*server) as client:
-        for message in sys.stdin if messages is None else messages:
-            print(client.send_message(message.rstrip("\n")))
-    return EXIT_OK
+    with client:
+        ready = "" if arguments.message else "each line is sent; Ctrl-C ends it"
+        serve(ask, lambda: stats, out=sys.stderr, ready=ready)
+    return EXIT_OK if stats["sent"] == stats["answered"] else EXIT_FAILED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from udpcore.apps.metrics import MetricsServer
-from udpcore.cli._apps import address, port_number, positive, serve, tell
+from udpcore.cli._apps import address, port_number, positive, serve
 from udpcore.cli._parser import EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -32,6 +32,6 @@ def main(prog: str, argv: list[str]) -> int:
         graphite=arguments.graphite,
         verbose=not arguments.json,
     ) as server:
-        tell("Ctrl-C ends it")
-        serve(server.run, lambda: server.stats, arguments.json)
+        ready = "Ctrl-C ends it"
+        serve(server.run, lambda: server.stats, arguments.json, ready=ready)
     return EXIT_OK

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 
-from udpcore.apps.rtt import Pinger
-from udpcore.cli._apps import address, count, positive, print_json
+from udpcore.apps._pinger import Pinger, in_words
+from udpcore.cli._apps import address, count, positive, print_json, tell
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -33,8 +34,15 @@ def main(prog: str, argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="the numbers as JSON")
     arguments = parser.parse_args(argv)
     pinger = Pinger(arguments.server, b"x" * arguments.size)
+    place = f"{arguments.server[0]}:{arguments.server[1]}"
+
+    def show(number: int, what: str) -> None:
+        if not arguments.json:
+            print(f"#{number} from {place}: {what}", flush=True)
+
     try:
-        _probe(pinger, arguments.count, arguments.interval, arguments.timeout, not arguments.json)
+        tell(f"probing {place}; Ctrl-C ends it")
+        _probe(pinger, arguments.count, arguments.interval, arguments.timeout, show)
     finally:
         _print_report(pinger, arguments.json, arguments.histogram)
         received = pinger.report().received
@@ -42,19 +50,30 @@ def main(prog: str, argv: list[str]) -> int:
     return EXIT_OK if received else EXIT_FAILED
 
 
-def _probe(pinger: Pinger, number: int | None, interval: float, wait: float, live: bool) -> None:
-    sent = 0
-    while sent != number:
-        began = time.monotonic()
-        answered = list(pinger.probe(wait))
-        sent += 1
-        if sent != number:
-            answered += pinger.echoes(began + interval)
-        for echo, answer in answered if live else []:
-            text = f"{answer * 1000:.3f} ms" if isinstance(answer, float) else answer
-            print(f"#{echo} from {pinger.server[0]}:{pinger.server[1]}: {text}", flush=True)
-        if live and not answered:
-            print(f"#{sent - 1}: no answer within {wait} s", flush=True)
+def _probe(
+    pinger: Pinger,
+    total: int | None,
+    interval: float,
+    timeout: float,
+    show: Callable[[int, str], None],
+) -> None:
+    """Send a probe each interval, whatever became of those before; show every echo as it comes."""
+    waiting: dict[int, float] = {}
+    sent, next_probe = 0, time.monotonic()
+    while sent != total or waiting:
+        now = time.monotonic()
+        if sent != total and now >= next_probe:
+            waiting[pinger.send()] = now + timeout
+            sent, next_probe = sent + 1, max(next_probe + interval, now)
+        for number in [number for number, until in waiting.items() if until <= now]:
+            del waiting[number]
+            show(number, f"no answer within {timeout:g} s")
+        moments = list(waiting.values()) if sent == total else [*waiting.values(), next_probe]
+        for number, answer in pinger.echoes(min(moments, default=now)):
+            waiting.pop(number, None)
+            show(number, in_words(answer))
+            if sent == total and not waiting:
+                return
 
 
 def _print_report(pinger: Pinger, as_json: bool, histogram: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from udpcore.apps.rate import RateLimitedUDPSender
-from udpcore.cli._apps import address, count, positive, serve, tell
+from udpcore.cli._apps import address, count, positive, serve
 from udpcore.cli._parser import EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -30,6 +30,6 @@ def main(prog: str, argv: list[str]) -> int:
             sender.send(b"%d" % number + b"." * (arguments.size - len(str(number))), arguments.dest)
 
     with RateLimitedUDPSender(arguments.rate, burst=arguments.burst) as sender:
-        tell(f"{arguments.rate:g} a second to {arguments.dest}; Ctrl-C ends it")
-        serve(send, lambda: sender.stats, arguments.json)
+        ready = f"{arguments.rate:g} a second to {arguments.dest}; Ctrl-C ends it"
+        serve(send, lambda: sender.stats, arguments.json, ready=ready)
     return EXIT_OK

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import sys
 import time
 
 from udpcore.apps._app import open_udp, receive
-from udpcore.cli._apps import count, port_number, positive, tell
+from udpcore.cli._apps import count, port_number, positive, print_line, serve
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -27,16 +27,22 @@ def main(prog: str, argv: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args(argv)
     deadline = time.monotonic() + (arguments.timeout or float("inf"))
-    received = 0
+    stats = {"received": 0, "bytes": 0}
     with open_udp(arguments.host, arguments.port) as sock:
-        tell(f"listening on port {sock.getsockname()[1]}")
-        while received != arguments.count and time.monotonic() < deadline:
-            if (message := receive(sock)) is None:
-                continue
-            data, sender = message
-            received += 1
-            text = data.hex(" ") if arguments.hex else data.decode(errors="replace")
-            if arguments.json:
-                text = json.dumps({"from": sender, "hex": data.hex(), "text": text})
-            print(text if arguments.json else f"{sender[0]}:{sender[1]} {text}", flush=True)
-    return EXIT_OK if received or arguments.timeout is None else EXIT_FAILED
+
+        def print_what_comes() -> None:
+            while stats["received"] != arguments.count and time.monotonic() < deadline:
+                if (message := receive(sock)) is None:
+                    continue
+                data, sender = message
+                stats["received"] += 1
+                stats["bytes"] += len(data)
+                text = data.hex(" ") if arguments.hex else data.decode(errors="replace")
+                if arguments.json:
+                    print_line({"from": sender, "hex": data.hex(), "text": text})
+                else:
+                    print(f"{sender[0]}:{sender[1]} {text}", flush=True)
+
+        ready = f"listening on port {sock.getsockname()[1]}; Ctrl-C ends it"
+        serve(print_what_comes, lambda: stats, out=sys.stderr, ready=ready)
+    return EXIT_OK if stats["received"] or arguments.timeout is None else EXIT_FAILED

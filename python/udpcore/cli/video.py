@@ -6,7 +6,7 @@ import argparse
 
 from udpcore.apps._frames import window
 from udpcore.apps.video import VideoReceiver, VideoStreamer
-from udpcore.cli._apps import address, count, port_number, positive, serve, tell
+from udpcore.cli._apps import address, count, port_number, positive, serve
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -40,15 +40,21 @@ def main(prog: str, argv: list[str]) -> int:
         with VideoStreamer(
             *dest, arguments.quality, source=arguments.source, fps=arguments.fps
         ) as streamer:
-            tell(f"sending to {arguments.where}; Ctrl-C ends it")
-            serve(lambda: streamer.stream(arguments.count), lambda: streamer.stats, arguments.json)
+            ready = f"sending to {arguments.where}; Ctrl-C ends it"
+            serve(
+                lambda: streamer.stream(arguments.count),
+                lambda: streamer.stats,
+                arguments.json,
+                ready=ready,
+            )
         return EXIT_OK
     show = window if arguments.window else None
     with VideoReceiver(dest[1], on_frame=show, output=arguments.output) as receiver:
-        tell(f"receiving on port {receiver.port}; Ctrl-C ends it")
+        ready = f"receiving on port {receiver.port}; Ctrl-C ends it"
         serve(
             lambda: receiver.receive(arguments.count, arguments.timeout),
             lambda: receiver.stats,
             arguments.json,
+            ready=ready,
         )
         return EXIT_OK if receiver.stats["frames"] else EXIT_FAILED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from udpcore.apps.voip import VoIPClient
-from udpcore.cli._apps import address, port_number, positive, serve, tell
+from udpcore.cli._apps import address, port_number, positive, serve
 from udpcore.cli._parser import EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -41,10 +41,11 @@ def main(prog: str, argv: list[str]) -> int:
         suppress_silence=arguments.suppress_silence,
     ) as client:
         client.start()
-        tell(f"talking to {arguments.peer} from port {client.local_port}; Ctrl-C hangs up")
+        ready = f"talking to {arguments.peer} from port {client.local_port}; Ctrl-C hangs up"
         serve(
             lambda: time.sleep(arguments.seconds or 10**6),
             lambda: {**client.stats, **client.quality()},
             arguments.json,
+            ready=ready,
         )
     return EXIT_OK
