@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -77,6 +79,15 @@ def receive(sock: socket.socket, size: int = DATAGRAM_BYTES_MAX) -> tuple[bytes,
     except (TimeoutError, ConnectionRefusedError):
         return None
     return data, address
+
+
+def every(seconds: float, going: Callable[[], bool]) -> Iterator[None]:
+    """Yield at an even pace while `going()`; a late tick does not delay the later ones."""
+    began, count = time.monotonic(), 0
+    while going():
+        yield
+        count += 1
+        time.sleep(max(began + count * seconds - time.monotonic(), 0))
 
 
 def run_as_program(*words: str) -> None:

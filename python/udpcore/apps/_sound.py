@@ -23,20 +23,23 @@ Source = Callable[[], bytes | None]
 Sink = Callable[[bytes], None]
 
 
-def source(what: str | Path | Source | None, rate_hz: int, samples: int) -> Source:
-    """Return frames of ``"tone"``, ``"silence"``, ``"mic"``, a WAV file, or a function.
-
-    None is the microphone when there is one, else the tone.
+def source(
+    what: str | Path | Source | None, rate_hz: int, samples: int
+) -> tuple[Source, Callable[[], None]]:
+    """Return what gives frames, and what ends it: ``"tone"``, ``"silence"``, ``"mic"``, a WAV
+    file, a function. None is the microphone when there is one, else the tone.
     """
     if callable(what):
-        return what
+        return what, lambda: None
     if what == "silence":
-        return lambda: bytes(2 * samples)
+        return lambda: bytes(2 * samples), lambda: None
     if what == "mic" or (what is None and _sounddevice(needed=False)):
         stream = _sounddevice().RawInputStream(rate_hz, samples, channels=1, dtype="int16")
         stream.start()
-        return lambda: bytes(stream.read(samples)[0])
-    return tone(rate_hz, samples) if what in (None, "tone") else _wav(str(what), rate_hz, samples)
+        return lambda: bytes(stream.read(samples)[0]), stream.close
+    if what in (None, "tone"):
+        return tone(rate_hz, samples), lambda: None
+    return _wav(str(what), rate_hz, samples)
 
 
 def tone(rate_hz: int, samples: int) -> Source:
@@ -53,7 +56,7 @@ def tone(rate_hz: int, samples: int) -> Source:
     return frame
 
 
-def _wav(path: str, rate_hz: int, samples: int) -> Source:
+def _wav(path: str, rate_hz: int, samples: int) -> tuple[Source, Callable[[], None]]:
     file = wave.open(path, "rb")  # noqa: SIM115 (the source keeps it open)
     found = (file.getnchannels(), file.getsampwidth(), file.getframerate())
     if found != (1, 2, rate_hz):
@@ -61,12 +64,10 @@ def _wav(path: str, rate_hz: int, samples: int) -> Source:
         raise ValueError(f"{path}: {found} channels, bytes, Hz; (1, 2, {rate_hz}) needed")
 
     def frame() -> bytes | None:
-        if not (data := file.readframes(samples)):
-            file.close()
-            return None
-        return _native(data).ljust(2 * samples, b"\0")
+        data = file.readframes(samples)
+        return _native(data).ljust(2 * samples, b"\0") if data else None
 
-    return frame
+    return frame, file.close
 
 
 def sink(what: str | Path | Sink | None, rate_hz: int) -> tuple[Sink, Callable[[], None]]:

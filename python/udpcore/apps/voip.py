@@ -8,12 +8,14 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from udpcore import _core
 from udpcore.apps import _sound
-from udpcore.apps._app import App, open_udp, receive, run_as_program
+from udpcore.apps._app import App, every, open_udp, receive, run_as_program
+from udpcore.apps._echo_cancel import EchoCanceller
 from udpcore.apps._opus import Opus
 
 RATE_HZ, FRAME_SAMPLES, PCM_SAMPLES, DELAY_S_MAX = 16_000, 320, 1024, 0.4
@@ -24,7 +26,7 @@ class VoIPClient(App):
 
     `source`: ``"mic"``, ``"tone"``, ``"silence"``, a WAV file, a function that gives frames.
     `sink`: ``"speaker"``, ``"none"``, a WAV file, a function. `codec`: ``"ulaw"``, ``"alaw"``,
-    ``"linear"``, ``"opus"`` (needs PyAV).
+    ``"linear"``, ``"opus"`` (needs PyAV); `cancel_echo` needs pywebrtc-audio.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class VoIPClient(App):
         sink: str | Path | _sound.Sink | None = None,
         suppress_silence: bool = False,
         conceal: bool = True,
+        cancel_echo: bool = False,
         verbose: bool = False,
     ) -> None:
         super().__init__(verbose)
@@ -50,8 +53,11 @@ class VoIPClient(App):
         form = (codec, RATE_HZ, self.samples)
         self._sender = _core.AppVoiceSender(*form, suppress_silence, secrets.randbits(64))
         self._receiver = _core.AppVoiceReceiver(*form, DELAY_S_MAX, conceal, wire == "pcm")
-        self._next_frame = _sound.source(source, RATE_HZ, self.samples)
+        self._next_frame, self._end_source = _sound.source(source, RATE_HZ, self.samples)
         self._play, self._end_sink = _sound.sink(sink, RATE_HZ)
+        if cancel_echo:
+            canceller = EchoCanceller(RATE_HZ)
+            self._next_frame, self._play = canceller.around(self._next_frame, self._play)
         self.sock = open_udp("::" if ":" in peer_addr else "", local_port)
         self.local_port: int = self.sock.getsockname()[1]
         self.stats = {"sent": 0, "received": 0, "errors": 0}
@@ -71,8 +77,8 @@ class VoIPClient(App):
         for thread in self._threads:
             thread.join()
         self._threads.clear()
-        self._end_sink()
-        self.sock.close()
+        for end in (self._end_source, self._end_sink, self.sock.close):
+            end()
 
     close = stop
 
@@ -80,14 +86,8 @@ class VoIPClient(App):
         """How the call is going: loss, jitter, concealment, MOS estimate."""
         return self._receiver.quality()
 
-    def _ticks(self) -> Any:
-        """Yield once a frame time; a late tick does not delay the later ones."""
-        began, count = time.monotonic(), 0
-        while self.running:
-            yield
-            count += 1
-            due = began + count * self.samples / RATE_HZ
-            time.sleep(max(due - time.monotonic(), 0))
+    def _ticks(self) -> Iterator[None]:
+        return every(self.samples / RATE_HZ, lambda: self.running)
 
     def _talk(self) -> None:
         for _ in self._ticks():

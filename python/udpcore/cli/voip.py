@@ -22,10 +22,11 @@ def main(prog: str, argv: list[str]) -> int:
     parser.add_argument("--port", type=port_number, default=7000, help="ours (%(default)s)")
     parser.add_argument("--wire", choices=["rtp", "pcm"], default="rtp", help="(%(default)s)")
     codecs = ["ulaw", "alaw", "linear", "opus"]
-    parser.add_argument("--codec", choices=codecs, default="ulaw", help="(%(default)s)")
+    parser.add_argument("--codec", choices=codecs, default="ulaw", help="opus needs udpcore[media]")
     parser.add_argument("--source", help="mic, tone, silence or a WAV file (16 kHz, mono, 16 bit)")
     parser.add_argument("--sink", help="speaker, none or a WAV file")
     parser.add_argument("--suppress-silence", action="store_true", help="send only speech")
+    parser.add_argument("--cancel-echo", action="store_true", help="needs udpcore[media]")
     parser.add_argument("--seconds", type=positive, help="hang up after so long")
     parser.add_argument("--json", action="store_true", help="the quality as JSON")
     arguments = parser.parse_args(argv)
@@ -39,6 +40,7 @@ def main(prog: str, argv: list[str]) -> int:
         source=arguments.source,
         sink=arguments.sink,
         suppress_silence=arguments.suppress_silence,
+        cancel_echo=arguments.cancel_echo,
     ) as client:
         client.start()
         ready = f"talking to {arguments.peer} from port {client.local_port}; Ctrl-C hangs up"

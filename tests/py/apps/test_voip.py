@@ -9,8 +9,10 @@ import os
 import random
 import struct
 import subprocess
+import sys
 import time
 import wave
+from types import SimpleNamespace
 
 import numpy
 import pesq
@@ -217,3 +219,77 @@ def test_concealment_beats_silence_by_a_third_of_a_pesq_point(seed, speech):
         for conceal in (True, False)
     ]
     assert scores[0] - scores[1] >= 0.3, f"concealed {scores[0]:.2f}, silent {scores[1]:.2f}"
+
+
+def decibels(samples: bytes) -> float:
+    return 20 * math.log10(max(loudness(samples), 1e-3))
+
+
+def test_the_echo_of_the_speaker_is_taken_out_of_the_microphone(speech):
+    """What the far end would hear of itself: an echo 60 ms later at half the loudness."""
+    frames = [speech[at : at + 2 * FRAME] for at in range(0, len(speech) - 2 * FRAME, 2 * FRAME)]
+    echoes = [bytes(2 * FRAME)] * 3 + frames
+    halved = (array.array("h", [value // 2 for value in array.array("h", one)]) for one in echoes)
+    microphone = [one.tobytes() for one in halved]
+    heard = iter(microphone)
+    with VoIPClient(
+        "127.0.0.1", 9, 0, source=lambda: next(heard), sink=lambda frame: None, cancel_echo=True
+    ) as client:
+        sent = []
+        for frame in frames:
+            client._play(frame)
+            sent.append(client._next_frame())
+    # The second half, when the canceller has learnt the way from speaker to microphone.
+    half = len(sent) // 2
+    echo, left = (decibels(b"".join(one[half : len(sent)])) for one in (microphone, sent))
+    assert echo - left > 20, f"echo {echo:.1f} dB, left {left:.1f} dB"
+
+
+def test_who_speaks_is_still_heard_while_the_echo_is_taken_out(speech):
+    frames = [speech[at : at + 2 * FRAME] for at in range(0, len(speech) - 2 * FRAME, 2 * FRAME)]
+    heard = iter(frames)
+    with VoIPClient(
+        "127.0.0.1", 9, 0, source=lambda: next(heard), sink=lambda frame: None, cancel_echo=True
+    ) as client:
+        sent = b"".join(client._next_frame() for _ in frames)
+    assert abs(decibels(sent) - decibels(b"".join(frames))) < 3
+
+
+class FakeStream:
+    """A stream of sounddevice, as far as a call uses it."""
+
+    def __init__(self, *arguments, **options) -> None:
+        self.arguments, self.options, self.written, self.open = arguments, options, [], True
+
+    def start(self) -> None:
+        pass
+
+    def read(self, samples: int) -> tuple[bytes, bool]:
+        time.sleep(samples / 16_000)
+        return b"\x10\x20" * samples, False
+
+    def write(self, frame: bytes) -> None:
+        self.written.append(frame)
+
+    def close(self) -> None:
+        self.open = False
+
+
+def test_microphone_and_speaker_are_used_when_there_are_some(monkeypatch, plain, wait_until):
+    streams = []
+
+    def stream(*arguments, **options) -> FakeStream:
+        streams.append(FakeStream(*arguments, **options))
+        return streams[-1]
+
+    sounddevice = SimpleNamespace(
+        RawInputStream=stream, RawOutputStream=stream, query_devices=lambda: ["a sound card"]
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", sounddevice)
+    with VoIPClient(*plain.getsockname(), 0, codec="linear") as client:
+        client.start()
+        packet = plain.recv(2048)
+        wait_until(lambda: streams[1].written)
+    assert packet[12:] == b"\x20\x10" * FRAME
+    assert [one.options["channels"] for one in streams] == [1, 1]
+    assert not any(one.open for one in streams)
