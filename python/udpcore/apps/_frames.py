@@ -73,8 +73,7 @@ def _png(pixels: bytes) -> bytes:
 
 
 def _camera_works() -> bool:
-    cv2 = _module("cv2")
-    return bool(cv2 and Path("/dev/video0").exists())
+    return bool(Path("/dev/video0").exists() and _module("cv2"))
 
 
 def _opencv_frames(source: int | str, quality: int) -> Iterator[bytes]:
@@ -114,5 +113,8 @@ def window(number: int, picture: bytes) -> None:
     if cv2 is None or numpy is None:
         raise ImportError(f"a window needs OpenCV: {PIP}")
     decoded = cv2.imdecode(numpy.frombuffer(picture, numpy.uint8), cv2.IMREAD_COLOR)
-    cv2.imshow("udpcore", decoded)
-    cv2.waitKey(1)
+    try:
+        cv2.imshow("udpcore", decoded)
+        cv2.waitKey(1)
+    except cv2.error as error:
+        raise OSError("no window can be opened here: give --output FOLDER instead") from error
