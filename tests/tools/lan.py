@@ -73,6 +73,10 @@ class Lan:
         """The address of a side."""
         return ADDRESSES[side][version != 4]
 
+    def set_mtu(self, side: str, mtu: int) -> None:
+        """Change the MTU of a side's interface."""
+        self._ip(side, "link", "set", INTERFACE, "mtu", str(mtu))
+
     def start(self, side: str, *words: str, **options: Any) -> subprocess.Popen[str]:
         """Start a program in the namespace of `side`; it is ended with the network."""
         process = subprocess.Popen(

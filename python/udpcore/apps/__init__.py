@@ -35,7 +35,13 @@ if TYPE_CHECKING:
     from udpcore.apps.multicast_video import MulticastVideoReceiver, MulticastVideoStreamer
     from udpcore.apps.rate import RateLimitedUDPSender
     from udpcore.apps.rtt import RttReport, rtt_client
-    from udpcore.apps.safe import path_mtu, receive_large_udp, send_large_udp, send_safe_udp
+    from udpcore.apps.safe import (
+        path_mtu,
+        probe_path_mtu,
+        receive_large_udp,
+        send_large_udp,
+        send_safe_udp,
+    )
     from udpcore.apps.tcp_echo import TCPEchoClient, TCPEchoServer
     from udpcore.apps.video import VideoReceiver, VideoStreamer
     from udpcore.apps.voip import VoIPClient
@@ -66,6 +72,7 @@ __all__ = [
     "multicast_receiver",
     "multicast_sender",
     "path_mtu",
+    "probe_path_mtu",
     "receive_large_udp",
     "rtt_client",
     "send_large_udp",
@@ -85,7 +92,7 @@ _MODULES = {
     "multicast_video": ["MulticastVideoReceiver", "MulticastVideoStreamer"],
     "rate": ["RateLimitedUDPSender"],
     "rtt": ["RttReport", "rtt_client"],
-    "safe": ["path_mtu", "receive_large_udp", "send_large_udp", "send_safe_udp"],
+    "safe": ["path_mtu", "probe_path_mtu", "receive_large_udp", "send_large_udp", "send_safe_udp"],
     "tcp_echo": ["TCPEchoClient", "TCPEchoServer"],
     "video": ["VideoReceiver", "VideoStreamer"],
     "voip": ["VoIPClient"],

@@ -9,12 +9,10 @@ from typing import Any
 import udpcore as socket
 from udpcore import _core
 from udpcore.apps._app import POLL_SECONDS, Address, receive, run_as_program
+from udpcore.apps._path_mtu import path_mtu, probe_path_mtu
 
-#: Linux's numbers, which the socket module does not name everywhere.
-IP_MTU, IP_MTU_DISCOVER, IP_PMTUDISC_DO = 14, 10, 2
-IPV6_MTU, IPV6_MTU_DISCOVER = 24, 23
-#: Bytes of the IP and UDP headers (RFC 791, 8200, 768).
-HEADER_BYTES = {socket.AF_INET: 28, socket.AF_INET6: 48}
+__all__ = ["path_mtu", "probe_path_mtu", "receive_large_udp", "send_large_udp", "send_safe_udp"]
+
 #: Messages are cut into at most this many fragments (the wire format's limit).
 FRAGMENTS_MAX = 8192
 
@@ -23,36 +21,21 @@ Data = bytes | bytearray | memoryview
 _numbers = itertools.count()
 
 
-def send_safe_udp(sock: socket.socket, data: Data, address: Any, max_size: int = 1400) -> int:
+def send_safe_udp(
+    sock: socket.socket, data: Data, address: Any, max_size: int | None = 1400
+) -> int:
     """Send `data` when it fits a datagram of `max_size` bytes; returns how many were sent.
 
-    Raises :class:`ValueError` when it does not: IP would cut it into fragments, and the loss of
-    one is the loss of all. :func:`send_large_udp` cuts it itself.
+    None asks the kernel what the path to `address` carries (:func:`path_mtu`). Raises
+    :class:`ValueError` when it does not fit: IP would cut it into fragments, and the loss of one
+    is the loss of all. :func:`send_large_udp` cuts it itself.
     """
-    size = memoryview(data).nbytes
-    if size > max_size:
+    size, at_most = memoryview(data).nbytes, path_mtu(address) if max_size is None else max_size
+    if size > at_most:
         raise ValueError(
-            f"{size} bytes do not fit a datagram of {max_size}: send less, or use send_large_udp"
+            f"{size} bytes do not fit a datagram of {at_most}: send less, or use send_large_udp"
         )
     return sock.sendto(data, address)
-
-
-def path_mtu(address: Address) -> int:
-    """Return the largest datagram that reaches `address` unfragmented, as far as is known.
-
-    The kernel knows the first link, and of the path what errors have told it so far.
-    """
-    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, IP_PMTUDISC_DO)
-            sock.connect(address)
-            mtu = sock.getsockopt(socket.IPPROTO_IPV6, IPV6_MTU)
-        else:
-            sock.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
-            sock.connect(address)
-            mtu = sock.getsockopt(socket.IPPROTO_IP, IP_MTU)
-    return mtu - HEADER_BYTES[family]
 
 
 def send_large_udp(sock: socket.socket, data: bytes, address: Any, max_size: int = 1400) -> int:

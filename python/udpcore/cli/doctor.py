@@ -85,14 +85,18 @@ def _multicast() -> Finding:
 
 def _broadcast() -> Finding:
     """Fix: ip link set INTERFACE up; ip addr add ADDRESS/24 brd + dev INTERFACE"""
-    found = [one.name for one in interfaces() if one.is_up and one.broadcast]
-    return Finding(
-        "broadcast",
-        bool(found),
-        f"interfaces with a broadcast address: {', '.join(found) or 'none'}",
-        "ip addr add ADDRESS/24 brd + dev INTERFACE",
-        needed=False,
-    )
+    found = [one for one in interfaces() if one.is_up and one.broadcast]
+    names = ", ".join(one.name for one in found) or "none"
+    if not found:
+        fix = "ip addr add ADDRESS/24 brd + dev INTERFACE"
+        return Finding("broadcast", False, "no interface broadcasts", fix, needed=False)
+    with _pair(socket.AF_INET, "0.0.0.0") as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for one in found:
+            # Its own broadcast comes back to the sender: it went out.
+            sock.sendto(b"?", (one.broadcast or "", sock.getsockname()[1]))
+            sock.recvfrom(16)
+    return Finding("broadcast", True, f"a datagram came back by {names}", needed=False)
 
 
 def _buffers() -> Finding:

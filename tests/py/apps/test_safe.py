@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import pytest
 
-from udpcore.apps import path_mtu, receive_large_udp, send_large_udp, send_safe_udp
+from udpcore.apps import (
+    UDPEchoServer,
+    path_mtu,
+    probe_path_mtu,
+    receive_large_udp,
+    send_large_udp,
+    send_safe_udp,
+)
 from udpcore.apps._app import open_udp
 
 
@@ -21,6 +29,56 @@ def test_what_fits_is_sent_and_what_does_not_is_refused(plain):
 def test_the_path_mtu_of_loopback():
     assert 1280 <= path_mtu(("127.0.0.1", 9)) <= 65507
     assert 1280 <= path_mtu(("::1", 9)) <= 65507
+
+
+@pytest.fixture
+def raw_echo():
+    with UDPEchoServer("127.0.0.1", 0, 65535, raw=True) as server:
+        server.start()
+        yield ("127.0.0.1", server.port)
+
+
+def test_probes_find_what_a_silent_path_carries(plain):
+    """What is larger is dropped and nobody is told; the kernel knows only the first link."""
+
+    def echo_what_fits() -> None:
+        while (message := plain.recvfrom(65535))[0] != b"stop":
+            if len(message[0]) <= 1272:
+                plain.sendto(*message)
+
+    thread = threading.Thread(target=echo_what_fits)
+    thread.start()
+    try:
+        assert path_mtu(plain.getsockname()) > 60_000
+        assert probe_path_mtu(plain.getsockname(), timeout=0.2) == 1272
+    finally:
+        plain.sendto(b"stop", plain.getsockname())
+        thread.join(20)
+
+
+def test_nothing_is_probed_twice_where_everything_passes(raw_echo):
+    assert probe_path_mtu(raw_echo) == path_mtu(raw_echo)
+
+
+def test_nobody_echoes(plain):
+    with pytest.raises(TimeoutError, match="echoed no datagram of 1232 bytes"):
+        probe_path_mtu(plain.getsockname(), timeout=0.02)
+
+
+def test_the_size_follows_the_path(lan):
+    lan.set_mtu("a", 1300)
+    lan.set_mtu("b", 1300)
+    destination = (lan.address("b"), 9)
+
+    def story() -> None:
+        with open_udp() as sock:
+            assert path_mtu(destination) == 1272
+            assert path_mtu((lan.address("b", 6), 9)) == 1252
+            assert send_safe_udp(sock, bytes(1272), destination, None) == 1272
+            with pytest.raises(ValueError, match="1273 bytes do not fit a datagram of 1272"):
+                send_safe_udp(sock, bytes(1273), destination, None)
+
+    lan.inside("a", story)
 
 
 def test_a_large_message_arrives_whole_or_not_at_all(bad_link):
