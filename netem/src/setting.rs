@@ -5,7 +5,8 @@ use crate::link::LinkConfig;
 use crate::suggest::did_you_mean;
 use crate::units::{Bytes, Nanos, UnitError};
 
-/// The names of all settings.
+/// The names of all settings, in the order they take effect: the shape of the jitter before the
+/// jitter, because a uniform one may not exceed the delay.
 pub const SETTINGS: [&str; 15] = [
     "blackhole",
     "loss",
@@ -17,11 +18,11 @@ pub const SETTINGS: [&str; 15] = [
     "rate",
     "queue",
     "delay",
-    "jitter",
     "distribution",
+    "jitter",
+    "unordered",
     "reorder",
     "limit",
-    "unordered",
 ];
 
 /// Why a setting was refused.

@@ -132,7 +132,8 @@ fn union(one: &[usize], other: &[usize]) -> Vec<usize> {
 
 impl ParsedLog {
     /// The same log with only these of its faults: everything else is delivered, untouched, with
-    /// the delay it had (a packet that was dropped takes that of the packet before it).
+    /// the delay it had (a packet that was dropped takes that of the last before it that was not,
+    /// or of the first).
     #[must_use]
     pub fn with_only(&self, faults: &[Fault]) -> Self {
         let mut log = self.clone();
@@ -142,6 +143,11 @@ impl ParsedLog {
                 wanted.entry((fault.flow, fault.ordinal.0)).or_default().push(fault);
             }
             let mut last: BTreeMap<FlowOrdinal, Nanos> = BTreeMap::new();
+            for Decision { flow, verdict, .. } in log.of(direction).decisions() {
+                if verdict.is_delivered() {
+                    last.entry(*flow).or_insert(verdict.delay);
+                }
+            }
             for decision in &mut log.of_mut(direction).decisions {
                 let wanted = wanted.get(&(decision.flow, decision.verdict.ordinal.0));
                 let delay = last.get(&decision.flow).copied();

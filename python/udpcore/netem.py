@@ -1,210 +1,103 @@
-"""A network that misbehaves on command: seeded, repeatable, without root.
+"""Networks that misbehave on command: a UDP relay, a simulator, a single link.
 
-Three drivers of one pipeline (loss, duplicate, queue limit, delay with jitter, reorder, in this
-order): :class:`Proxy` relays real UDP datagrams, :class:`Simulator` moves bytes in virtual time,
-:class:`Link` is one direction without any clock. The same seed and the same packets give the same
-decisions in all three.
+Quantities are strings with a unit, as in tc: ``"20ms"``, ``"5%"``. A bare number is seconds, or a
+fraction of 1; a rate in bit/s, a size in bytes. The same seed and the same packets give the same
+decisions, in every class of this module; a ``str()`` or ``repr()`` of each says the seed.
 
 Options, the same everywhere (``up`` is client to server, ``down`` is server to client):
 
-==============  ===================================================================================
-``loss``        probability that a packet is dropped: ``"10%"``, or a fraction such as ``0.1``
-``delay``       how much later it arrives: ``"20ms"``, or seconds such as ``0.02``
-``jitter``      how far the delay varies, at most ``delay``; the order of packets is kept
-``reorder``     probability that later packets overtake: ``"2%"``, or in full
-                ``"2% distance 3 flush 50ms"``: so many overtake, or the time is up
-``duplicate``   probability that a packet arrives twice
-``limit``       how many packets may be on their way at once, 100,000 unless given
-``drop``        a function that is asked about each :class:`Packet` before anything else; what it
-                returns something true for is dropped, with the reason ``rule``. Only a network
-                that has one takes the GIL. It must not use the network; what it raises goes to
-                :func:`sys.unraisablehook`, and the packet passes
-==============  ===================================================================================
+================ =================================================================================
+``loss``         drop: ``"10%"``, ``"1% 25%"`` (clinging together), ``"gemodel 1% 20%"``,
+                 ``"state 1% 25% 5% 50% 0.1%"``, ``"list 3,7-9"``, ``"every 10"``
+``delay``        how much later a packet is delivered: ``"20ms"``, ``"20ms 5ms"``,
+                 ``"20ms 5ms 25% distribution normal"``
+``jitter``       how far the delay may lie from ``delay``; the order of packets is kept
+``distribution`` its shape: ``uniform``, ``normal``, ``pareto``, ``paretonormal``, ``lognormal``
+``unordered``    True: packets leave at their own times, even before earlier ones
+``reorder``      probability that later packets overtake one; ``"2%"`` or
+                 ``"2% distance 3 flush 50ms"``: so many overtake, or the time is up;
+                 ``"25% 50% gap 5 ahead"``: as tc-netem does it
+``duplicate``    probability that a packet arrives twice
+``corrupt``      flip bits: ``"1%"``, ``"1% bits 3"``
+``truncate``     cut off: ``"1% to 20B"``
+``mtu``          drop larger packets: ``"1400B"``
+``ecn``          mark packets that understand ECN: ``"5%"``, or ``"on-loss"``
+``rate``         send no faster: ``"10mbit"``, ``"1mbit overhead 28 cell 48 5"``
+``queue``        who waits for the rate: ``"droptail 100"``, ``"drophead 64kB"``,
+                 ``"codel target 5ms interval 100ms"``
+``blackhole``    when nothing comes through: ``"5s-5800ms"``, ``"every 10s for 1s from 3s"``
+``limit``        how many packets may be on their way at once, 100,000 unless given
+``drop``         a function that is asked about each :class:`Packet` before anything else; what it
+                 returns something true for is dropped, with the reason ``rule``. Only a network
+                 that has one takes the GIL. It must not use the network; what it raises goes to
+                 :func:`sys.unraisablehook`, and the packet passes
+``profile``      begin with a network by name, see :func:`profiles`
+``tc``           what tc-netem is told: ``"delay 100ms 10ms loss 1% 25%"``; stands alone
+``loss_trace``   a file with one 0 or 1 a packet; ``delay_trace``: one time a line;
+                 ``delay_table``: a ``.dist`` table of iproute2; ``rate_trace``: a mahimahi trace
+================ =================================================================================
+
+Every class also takes ``seed``; ``scenario``, a TOML file with a timeline (or its text), instead of
+options; ``faults``, things done to single packets; and ``replay``, the decision log of an earlier
+run, whose decisions are then taken again.
 """
 
 from __future__ import annotations
 
-import difflib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Any, Literal, Never, Protocol, Self, TypedDict, cast
+from typing import Self, Unpack, cast
 
 from udpcore import _core
+from udpcore._netem_faults import Fault, Shrunk, fault_pairs, faults_of, shrink, single_faults
+from udpcore._netem_said import MORE, Said, address_of
+from udpcore._netem_types import (
+    OPTIONS,
+    Address,
+    Arrival,
+    Direction,
+    LinkOptions,
+    LinkStats,
+    NetworkStats,
+    Packet,
+    Predicate,
+    ProxyStats,
+    Quantity,
+    Verdict,
+    checked,
+    parsed,
+    plain_verdict,
+    refuse_unknown,
+    shown,
+)
 
 __all__ = [
-    "Address",
     "Arrival",
-    "Direction",
+    "Fault",
     "Link",
     "LinkOptions",
     "LinkStats",
     "NetworkStats",
     "Packet",
     "Predicate",
+    "Profile",
     "Proxy",
     "ProxyStats",
     "Quantity",
+    "Shrunk",
     "Simulator",
     "Verdict",
+    "fault_pairs",
+    "faults_of",
+    "profiles",
+    "shrink",
+    "single_faults",
 ]
 
-Address = tuple[str, int]
-Direction = Literal["up", "down"]
-Quantity = str | float
-"""A string with a unit (``"20ms"``, ``"5%"``), or a bare number: seconds, a fraction."""
-
-#: How many packets a log keeps; further ones are only counted.
+#: Of at most so many packets a direction the decisions are kept; further ones are counted only.
 LOG_PACKETS_MAX = 4_000_000
-
-
-class Packet(Protocol):
-    """What a ``drop`` function is asked about."""
-
-    @property
-    def direction(self) -> Direction:
-        """Which way it travels."""
-
-    @property
-    def flow(self) -> int:
-        """Its flow: clients are numbered by first arrival."""
-
-    @property
-    def ordinal(self) -> int:
-        """Its place in its flow and direction, from 0."""
-
-    @property
-    def size(self) -> int:
-        """Its size in bytes."""
-
-    @property
-    def time(self) -> float:
-        """When it came in, in seconds since the start."""
-
-    @property
-    def data(self) -> bytes:
-        """Its content."""
-
-
-Predicate = Callable[[Packet], object]
-"""A function that chooses packets: those it returns something true for."""
-
-
-class LinkOptions(TypedDict, total=False):
-    """What happens to packets in one direction; the module's text says what each means."""
-
-    loss: Quantity
-    delay: Quantity
-    jitter: Quantity
-    reorder: Quantity
-    duplicate: Quantity
-    limit: int
-    drop: Predicate
-
-
-@dataclass(frozen=True)
-class LinkStats:
-    """The counters of one direction, in packets unless the name says bytes.
-
-    They balance: ``received + duplicated == delivered + sum(dropped.values()) + queued``, always.
-    """
-
-    received: int
-    received_bytes: int
-    duplicated: int
-    reordered: int
-    delivered: int
-    delivered_bytes: int
-    queued: int
-    queued_max: int
-    dropped: Mapping[str, int] = field(hash=False)
-
-    @property
-    def dropped_total(self) -> int:
-        """Dropped for any reason."""
-        return sum(self.dropped.values())
-
-    @property
-    def is_balanced(self) -> bool:
-        """Whether every packet is accounted for."""
-        went = self.delivered + self.dropped_total + self.queued
-        return self.received + self.duplicated == went
-
-    def __str__(self) -> str:
-        reasons = ", ".join(f"{reason} {count}" for reason, count in self.dropped.items() if count)
-        return (
-            f"received {self.received}, duplicated {self.duplicated}, reordered {self.reordered}, "
-            f"delivered {self.delivered}, dropped {self.dropped_total}"
-            f"{f' ({reasons})' if reasons else ''}, queued {self.queued}"
-        )
-
-
-@dataclass(frozen=True)
-class NetworkStats:
-    """The counters of both directions."""
-
-    up: LinkStats
-    down: LinkStats
-
-    @property
-    def is_balanced(self) -> bool:
-        """Whether every packet is accounted for in both directions."""
-        return self.up.is_balanced and self.down.is_balanced
-
-    def __str__(self) -> str:
-        return f"up: {self.up}; down: {self.down}"
-
-
-@dataclass(frozen=True)
-class ProxyStats(NetworkStats):
-    """The counters of a :class:`Proxy`."""
-
-    clients: int
-    """Clients that are served now."""
-    clients_total: int
-    """Clients that were ever served."""
-    clients_expired: int
-    """Clients that were forgotten after two minutes of silence."""
-    sockets_refused: int
-    """Times the system had no socket for a client: the limit of open files."""
-    receive_errors: int
-    """Times the system refused to hand over a datagram."""
-
-    def __str__(self) -> str:
-        return f"{super().__str__()}; clients {self.clients} of {self.clients_total}"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was decided about one packet."""
-
-    ordinal: int
-    """Its place in its flow and direction, from 0."""
-    dropped: str | None
-    """Why it was dropped, or None: it will arrive."""
-    effects: frozenset[str]
-    """What else was done to it: ``"duplicate"``, ``"reorder"``, ``"duplicate-queue-full"``."""
-    delay: float
-    """The delay drawn for it, in seconds."""
-
-    @property
-    def delivered(self) -> bool:
-        """Whether it will arrive."""
-        return self.dropped is None
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """A packet that came out of a :class:`Simulator`."""
-
-    time: float
-    """When, in seconds of virtual time."""
-    direction: Direction
-    """Which way it travelled: ``"up"`` arrives at the server."""
-    flow: int
-    data: bytes
 
 
 class Proxy:
@@ -219,6 +112,8 @@ class Proxy:
     with what was done to it as comment, such as ``drop: loss (up flow 0 packet 17)``. It is whole
     after :meth:`close`; a disk that does not keep up costs packets in the file, never in the
     network, which is then said by a ``RuntimeWarning``.
+
+    With a ``scenario`` the network changes as its timeline says, from the moment it is made.
 
     Raises ValueError for a bad value, TypeError for an unknown option, OverflowError for a port
     above 65535, OSError when an address cannot be used, :class:`socket.gaierror` for an unknown
@@ -245,20 +140,16 @@ class Proxy:
         down: LinkOptions | None = None,
         seed: int | None = None,
         pcap: str | PathLike[str] | None = None,
-        loss: Quantity | None = None,
-        delay: Quantity | None = None,
-        jitter: Quantity | None = None,
-        reorder: Quantity | None = None,
-        duplicate: Quantity | None = None,
-        limit: int | None = None,
-        drop: Predicate | None = None,
-        **unknown: Never,
+        scenario: str | PathLike[str] | None = None,
+        replay: str | None = None,
+        faults: Iterable[Fault] = (),
+        **options: Unpack[LinkOptions],
     ) -> None:
-        _refuse_unknown("Proxy()", unknown, _PROXY_KEYWORDS)
-        both = _given(loss, delay, jitter, reorder, duplicate, limit, drop)
-        self._up, self._down = both | _checked("up", up), both | _checked("down", down)
-        upstream, listen = _address("upstream", upstream), _address("listen", listen)
-        self._relay = _core.NetemRelay(upstream, listen, self._up, self._down, seed, pcap)
+        refuse_unknown("Proxy()", options, OPTIONS, ("upstream", "listen", "pcap", *MORE))
+        said = Said(options, up, down, scenario, replay, faults)
+        upstream, listen = address_of("upstream", upstream), address_of("listen", listen)
+        given = said.up, said.down, said.seed(seed), pcap, said.scenario
+        self._relay, self._said = _core.NetemRelay(upstream, listen, *given), said
 
     @property
     def address(self) -> Address:
@@ -282,7 +173,7 @@ class Proxy:
 
     def stats(self) -> ProxyStats:
         """Return the counters so far; after :meth:`close`, the final ones."""
-        return ProxyStats(**_parsed(self._relay.stats()))
+        return ProxyStats(**parsed(self._relay.stats()))
 
     def set(self, *, up: LinkOptions | None = None, down: LinkOptions | None = None) -> None:
         """Change options of a direction from now on; those not given stay as they are.
@@ -293,9 +184,21 @@ class Proxy:
         >>> with netem.Proxy(("127.0.0.1", 9), loss="10%") as proxy:
         ...     proxy.set(up={"loss": "100%"})
         """
-        new_up, new_down = self._up | _checked("up", up), self._down | _checked("down", down)
-        self._relay.set_config(new_up, new_down)
-        self._up, self._down = new_up, new_down
+        up_options, down_options = self._said.changed(up, down)
+        self._relay.set_config(up_options, down_options)
+        self._said.up, self._said.down = up_options, down_options
+
+    def rebind(self, flow: int | None = None) -> int:
+        """Let the server see a flow (or every one) come from another port, as a NAT does.
+
+        Return how many were moved. What the server still sends to the old port is lost.
+        """
+        return self._relay.rebind(flow)
+
+    @property
+    def divergence(self) -> str | None:
+        """Where a replay first met a packet that its log does not know."""
+        return self._relay.divergence()
 
     def log(self) -> str:
         """Return the decision log so far: one line a packet, the same for the same seed.
@@ -328,7 +231,7 @@ class Proxy:
         host, port = self.address
         where = f"{host}:{port} -> {self.upstream[0]}:{self.upstream[1]}"
         state = " closed" if self.closed else ""
-        return f"<netem.Proxy {where} {_options(self._up, self._down)}seed={self.seed}{state}>"
+        return f"<netem.Proxy {where} {self._said}seed={self.seed}{state}>"
 
 
 class Simulator:
@@ -352,6 +255,18 @@ class Simulator:
     >>> sim = netem.Simulator(drop=lambda packet: packet.ordinal == 1)
     >>> [sim.send("up", data).dropped for data in (b"one", b"two", b"three")]
     [None, 'rule', None]
+
+    Change in time, as a scenario says:
+
+    >>> text = '''
+    ... [[timeline]]
+    ... at = "5s"
+    ... up = { loss = "100%" }
+    ... '''
+    >>> sim = netem.Simulator(scenario=text)
+    >>> sim.advance(until=5.0)
+    >>> sim.send("up", b"too late").dropped
+    'loss'
     """
 
     def __init__(
@@ -360,19 +275,14 @@ class Simulator:
         up: LinkOptions | None = None,
         down: LinkOptions | None = None,
         seed: int | None = None,
-        loss: Quantity | None = None,
-        delay: Quantity | None = None,
-        jitter: Quantity | None = None,
-        reorder: Quantity | None = None,
-        duplicate: Quantity | None = None,
-        limit: int | None = None,
-        drop: Predicate | None = None,
-        **unknown: Never,
+        scenario: str | PathLike[str] | None = None,
+        replay: str | None = None,
+        faults: Iterable[Fault] = (),
+        **options: Unpack[LinkOptions],
     ) -> None:
-        _refuse_unknown("Simulator()", unknown, _KEYWORDS)
-        both = _given(loss, delay, jitter, reorder, duplicate, limit, drop)
-        self._up, self._down = both | _checked("up", up), both | _checked("down", down)
-        self._simulator = _core.NetemSimulator(self._up, self._down, seed)
+        refuse_unknown("Simulator()", options, OPTIONS, MORE)
+        self._said = said = Said(options, up, down, scenario, replay, faults)
+        self._simulator = _core.NetemSimulator(said.up, said.down, said.seed(seed), said.scenario)
 
     @property
     def now(self) -> float:
@@ -386,7 +296,7 @@ class Simulator:
 
     def send(self, direction: Direction, data: bytes, flow: int = 0) -> Verdict:
         """Send ``data`` now and return what was decided about it."""
-        return _verdict(self._simulator.send(direction, data, flow))
+        return plain_verdict(self._simulator.send(direction, data, flow))
 
     def next_deadline(self) -> float | None:
         """Return when the next packet arrives, or None when none is on its way."""
@@ -411,27 +321,39 @@ class Simulator:
 
     def set(self, *, up: LinkOptions | None = None, down: LinkOptions | None = None) -> None:
         """Change options of a direction from now on; those not given stay as they are."""
-        new_up, new_down = self._up | _checked("up", up), self._down | _checked("down", down)
-        self._simulator.set_config(new_up, new_down)
-        self._up, self._down = new_up, new_down
+        up_options, down_options = self._said.changed(up, down)
+        self._simulator.set_config(up_options, down_options)
+        self._said.up, self._said.down = up_options, down_options
+
+    def rebinds(self) -> list[tuple[float, int | None]]:
+        """Return the rebindings that the timeline has come to since: when, and of which flow.
+
+        None is every flow. The endpoints are the caller's, so the caller moves them.
+        """
+        return self._simulator.rebinds()
+
+    @property
+    def divergence(self) -> str | None:
+        """Where a replay first met a packet that its log does not know."""
+        return self._simulator.divergence()
 
     def stats(self) -> NetworkStats:
         """Return the counters so far."""
-        return NetworkStats(**_parsed(self._simulator.stats()))
+        return NetworkStats(**parsed(self._simulator.stats()))
 
     def log(self) -> str:
         """Return the decision log so far, as :meth:`Proxy.log`."""
         return self._simulator.log()
 
     def __repr__(self) -> str:
-        options = _options(self._up, self._down)
-        return f"<netem.Simulator at {self.now:.6f} s {options}seed={self.seed}>"
+        return f"<netem.Simulator at {self.now:.6f} s {self._said}seed={self.seed}>"
 
 
 class Link:
     """One direction without a clock: the caller says what time it is, in seconds.
 
-    Time never runs backwards. The same options as :class:`Proxy`, but for ``up`` and ``down``.
+    Time never runs backwards. The same options as :class:`Proxy`, but for ``up`` and ``down``; of a
+    ``scenario`` it takes its direction.
 
     >>> from udpcore import netem
     >>> link = netem.Link("up", delay="20ms", seed=7)
@@ -445,18 +367,16 @@ class Link:
         direction: Direction = "up",
         *,
         seed: int | None = None,
-        loss: Quantity | None = None,
-        delay: Quantity | None = None,
-        jitter: Quantity | None = None,
-        reorder: Quantity | None = None,
-        duplicate: Quantity | None = None,
-        limit: int | None = None,
-        drop: Predicate | None = None,
-        **unknown: Never,
+        scenario: str | PathLike[str] | None = None,
+        replay: str | None = None,
+        faults: Iterable[Fault] = (),
+        **options: Unpack[LinkOptions],
     ) -> None:
-        _refuse_unknown("Link()", unknown, (*_OPTIONS, "direction", "seed"))
-        self._options = _given(loss, delay, jitter, reorder, duplicate, limit, drop)
-        self._link = _core.NetemLink(direction, self._options, LOG_PACKETS_MAX, seed)
+        refuse_unknown("Link()", options, OPTIONS, ("direction", *MORE[2:]))
+        said = Said(options, None, None, scenario, replay, faults)
+        self._options = said.up
+        given = said.seed(seed), said.scenario
+        self._link = _core.NetemLink(direction, said.up, LOG_PACKETS_MAX, *given)
         self.direction: Direction = direction
 
     @property
@@ -466,7 +386,7 @@ class Link:
 
     def input(self, now: float, data: bytes, flow: int = 0) -> Verdict:
         """Take ``data`` in at ``now`` and return what was decided about it."""
-        return _verdict(self._link.input(now, data, flow))
+        return plain_verdict(self._link.input(now, data, flow))
 
     def next_deadline(self) -> float | None:
         """Return when :meth:`poll` has something to give, if ever."""
@@ -476,11 +396,16 @@ class Link:
         """Return the flow and the data of the next packet that is due at ``now``."""
         return self._link.poll(now)
 
-    def set(self, **options: Any) -> None:
+    def set(self, **options: Unpack[LinkOptions]) -> None:
         """Change options from now on; those not given stay as they are."""
-        new = self._options | _checked("set()", cast(LinkOptions, options))
+        new = {**self._options, **checked("set()", options)}
         self._link.set_config(new)
         self._options = new
+
+    @property
+    def divergence(self) -> str | None:
+        """Where a replay first met a packet that its log does not know."""
+        return self._link.divergence()
 
     def stats(self) -> LinkStats:
         """Return the counters so far."""
@@ -491,54 +416,32 @@ class Link:
         return self._link.log()
 
     def __repr__(self) -> str:
-        options = "".join(f"{name}={value!r} " for name, value in self._options.items())
+        options = shown(self._options, self._options)
         return f"<netem.Link {self.direction} {options}seed={self.seed}>"
 
 
-_OPTIONS = tuple(LinkOptions.__annotations__)
-_KEYWORDS = (*_OPTIONS, "up", "down", "seed")
-_PROXY_KEYWORDS = (*_KEYWORDS, "upstream", "listen", "pcap")
+class Profile:
+    """A network by name."""
+
+    def __init__(self, name: str, summary: str, source: str, up: object, down: object) -> None:
+        self.name, self.summary = name, summary
+        self.source = source
+        """Where its numbers come from, or ``estimate``."""
+        self.up: dict[str, str] = dict(cast("Sequence[tuple[str, str]]", up))
+        self.down: dict[str, str] = dict(cast("Sequence[tuple[str, str]]", down))
+
+    def __repr__(self) -> str:
+        return f"<netem.Profile {self.name}: {self.summary}; source: {self.source}>"
 
 
-def _given(*values: object) -> dict[str, object]:
-    pairs = zip(_OPTIONS, values, strict=True)
-    return {name: value for name, value in pairs if value is not None}
+def profiles() -> dict[str, Profile]:
+    """Return the networks there are by name, for the option ``profile``.
 
-
-def _checked(what: str, options: LinkOptions | None) -> dict[str, object]:
-    checked: dict[str, object] = {**options} if options is not None else {}
-    _refuse_unknown(what, checked, _OPTIONS, known_ok=True)
-    return {name: value for name, value in checked.items() if value is not None}
-
-
-def _refuse_unknown(
-    what: str, given: Mapping[str, object], known: tuple[str, ...], known_ok: bool = False
-) -> None:
-    for name in given:
-        if known_ok and name in known:
-            continue
-        near = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
-        raise TypeError(f"{what} got an unknown option {name!r}{hint}")
-
-
-def _address(name: str, address: object) -> Address:
-    match address:
-        # The two more of an IPv6 address are of no use to a relay.
-        case (str(host), int(port), *_):
-            return host, port
-    raise TypeError(f"{name}: expected (host, port), not {address!r}")
-
-
-def _verdict(plain: tuple[int, str | None, str, float]) -> Verdict:
-    ordinal, dropped, effects, delay = plain
-    return Verdict(ordinal, dropped, frozenset(effects.split("+")) - {""}, delay)
-
-
-def _parsed(stats: dict[str, Any]) -> dict[str, Any]:
-    return stats | {way: LinkStats(**stats[way]) for way in ("up", "down")}
-
-
-def _options(up: Mapping[str, object], down: Mapping[str, object]) -> str:
-    shown = up if up == down else {"up": up, "down": down}
-    return "".join(f"{name}={value!r} " for name, value in shown.items())
+    >>> from udpcore import netem
+    >>> netem.profiles()["3g"].down
+    {'rate': '1600kbit', 'delay': '150ms'}
+    """
+    return {
+        name: Profile(name, summary, source, *ways)
+        for name, summary, source, ways in _core.netem_profiles()
+    }

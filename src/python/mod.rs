@@ -17,6 +17,8 @@ mod dns_value;
 mod fec;
 mod fec_sliding;
 mod netem;
+mod netem_config;
+mod netem_faults;
 mod netem_predicate;
 mod packet;
 mod peer_address;
@@ -57,6 +59,9 @@ mod _core {
 
     #[pymodule_export]
     use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
+
+    #[pymodule_export]
+    use super::netem_faults::{netem_log_faults, netem_log_seed, netem_profiles, netem_shrink};
 
     #[pymodule_export]
     use super::netem_predicate::NetemPacket;

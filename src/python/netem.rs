@@ -6,20 +6,19 @@
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use netem::impair::{Delay, Duplicate, Loss, Reorder};
+use netem::live::{Conductor, Network as _};
 use netem::relay::{Relay, RelayConfig, RelayError, RelayStats, resolve};
-use netem::{
-    Direction, FlowOrdinal, Link, LinkConfig, LinkStats, Nanos, Packet, Probability, Seed,
-    Simulator, UnitError, Verdict,
-};
-use pyo3::exceptions::{PyOSError, PyOverflowError, PyTypeError, PyValueError};
+use netem::timeline::{Change, Timeline};
+use netem::{Direction, FlowOrdinal, Link, LinkStats, Nanos, Packet, Simulator, Verdict};
+use pyo3::exceptions::{PyOSError, PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
-use pyo3::types::{PyBytes, PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict};
 
-use super::netem_predicate::{drop_rules, refuse_within_predicate};
+use super::netem_config::{self, Network, direction, network, time};
+use super::netem_predicate::refuse_within_predicate;
 
 type Payload = Vec<u8>;
 /// (ordinal, drop reason or None, effects joined by "+", delay in seconds)
@@ -27,12 +26,18 @@ type VerdictTuple = (u64, Option<&'static str>, String, f64);
 
 /// A UDP relay with its engine on its own thread.
 #[pyclass(frozen, module = "udpcore._core")]
-pub(crate) struct NetemRelay(Relay);
+pub(crate) struct NetemRelay {
+    relay: Arc<Relay>,
+    /// While there is one, the timeline goes on.
+    conductor: Mutex<Option<Conductor>>,
+    has_scenario: bool,
+}
 
 #[pymethods]
 impl NetemRelay {
     #[new]
-    #[pyo3(signature = (upstream, listen, up, down, seed=None, pcap=None))]
+    #[pyo3(signature = (upstream, listen, up, down, seed=None, pcap=None, scenario=None))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         upstream: (String, i64),
@@ -41,9 +46,10 @@ impl NetemRelay {
         down: &Bound<'_, PyDict>,
         seed: Option<&Bound<'_, PyAny>>,
         pcap: Option<PathBuf>,
+        scenario: Option<String>,
     ) -> PyResult<Self> {
-        let (up, down) = (link_config(up)?, link_config(down)?);
-        let seed = Some(seed_or_fresh(seed)?);
+        let has_scenario = scenario.is_some();
+        let Network { up, down, seed, timeline } = network(up, down, seed, scenario)?;
         let (listen, upstream) = (address("listen", &listen)?, address("upstream", &upstream)?);
         if upstream.1 == 0 {
             return Err(PyValueError::new_err("upstream: port 0 is nobody's: give the server's"));
@@ -51,34 +57,37 @@ impl NetemRelay {
         let start = || {
             let resolve = |(host, port): (&str, u16)| resolve(host, port);
             let base = RelayConfig::new(resolve(listen)?, resolve(upstream)?);
-            Relay::start(RelayConfig { up, down, seed, pcap, ..base })
+            Relay::start(RelayConfig { up, down, seed: Some(seed), pcap, ..base })
         };
-        py.detach(start).map(Self).map_err(|error| relay_error(py, &error))
+        let relay = py.detach(start).map_err(|error| relay_error(py, &error))?;
+        let relay = Arc::new(relay);
+        let conductor = Conductor::start(Arc::clone(&relay) as _, timeline)?;
+        Ok(Self { relay, conductor: Mutex::new(Some(conductor)), has_scenario })
     }
 
     #[getter]
     fn address(&self) -> (String, u16) {
-        pair(self.0.address())
+        pair(self.relay.address())
     }
 
     #[getter]
     fn upstream(&self) -> (String, u16) {
-        pair(self.0.upstream())
+        pair(self.relay.upstream())
     }
 
     #[getter]
     fn seed(&self) -> u64 {
-        self.0.seed().0
+        self.relay.seed().0
     }
 
     #[getter]
     fn closed(&self) -> bool {
-        self.0.is_closed()
+        self.relay.is_closed()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         refuse_within_predicate()?;
-        let stats = py.detach(|| self.0.stats());
+        let stats = py.detach(|| self.relay.stats());
         relay_stats(py, &stats)
     }
 
@@ -90,93 +99,150 @@ impl NetemRelay {
     ) -> PyResult<()> {
         refuse_within_predicate()?;
         // Both are parsed before either is set: a refused value changes nothing.
-        let (up, down) = (link_config(up)?, link_config(down)?);
+        let [up, down] = [(Direction::Up, up), (Direction::Down, down)].map(|(way, options)| {
+            let before = self.has_scenario.then(|| py.detach(|| self.relay.config(way)));
+            netem_config::change(way, before, options)
+        });
+        let (up, down) = (up?, down?);
         py.detach(|| {
-            self.0.set_config(Direction::Up, up);
-            self.0.set_config(Direction::Down, down);
+            self.relay.set_config(Direction::Up, up);
+            self.relay.set_config(Direction::Down, down);
         });
         Ok(())
     }
 
+    #[pyo3(signature = (flow=None))]
+    fn rebind(&self, py: Python<'_>, flow: Option<u32>) -> PyResult<usize> {
+        refuse_within_predicate()?;
+        Ok(py.detach(|| self.relay.rebind(flow.map(FlowOrdinal))))
+    }
+
+    fn divergence(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        refuse_within_predicate()?;
+        Ok(py.detach(|| self.relay.divergence()).map(|divergence| divergence.to_string()))
+    }
+
     fn log(&self, py: Python<'_>) -> PyResult<String> {
         refuse_within_predicate()?;
-        Ok(py.detach(|| self.0.log_text()))
+        Ok(py.detach(|| self.relay.log_text()))
     }
 
     /// Packets captured and omitted, and what the disk said; None without a capture.
     #[allow(clippy::type_complexity)]
     fn capture(&self, py: Python<'_>) -> PyResult<Option<(u64, u64, Option<String>)>> {
         refuse_within_predicate()?;
-        let stats = py.detach(|| self.0.capture_stats());
+        let stats = py.detach(|| self.relay.capture_stats());
         Ok(stats.map(|stats| (stats.captured, stats.omitted, stats.warning())))
     }
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         refuse_within_predicate()?;
-        py.detach(|| self.0.close());
+        py.detach(|| self.end());
         Ok(())
+    }
+}
+
+impl NetemRelay {
+    fn end(&self) {
+        drop(self.conductor.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.relay.close();
     }
 }
 
 /// The engine may be waiting for the GIL to ask a predicate: let it, or its end never comes.
 impl Drop for NetemRelay {
     fn drop(&mut self) {
-        if !self.0.is_closed() {
-            Python::attach(|py| py.detach(|| self.0.close()));
+        if !self.relay.is_closed() {
+            Python::attach(|py| py.detach(|| self.end()));
+        }
+    }
+}
+
+/// One direction, sans-IO, and what changes it in time.
+struct TimedLink {
+    link: Link<Payload>,
+    timeline: Timeline,
+    has_scenario: bool,
+}
+
+impl TimedLink {
+    /// Does what the timeline says up to `now`.
+    fn keep_time(&mut self, now: Nanos) {
+        while let Some(change) = self.timeline.poll(now) {
+            if let Change::Configure(way, config) = change
+                && way == self.link.direction()
+            {
+                self.link.set_config(*config);
+            }
         }
     }
 }
 
 /// One direction, sans-IO.
 #[pyclass(frozen, module = "udpcore._core")]
-pub(crate) struct NetemLink(Mutex<Link<Payload>>);
+pub(crate) struct NetemLink(Mutex<TimedLink>);
 
 #[pymethods]
 impl NetemLink {
     #[new]
-    #[pyo3(signature = (way, options, log_packets_max, seed=None))]
+    #[pyo3(signature = (way, options, log_packets_max, seed=None, scenario=None))]
     fn new(
         way: &str,
         options: &Bound<'_, PyDict>,
         log_packets_max: usize,
         seed: Option<&Bound<'_, PyAny>>,
+        scenario: Option<String>,
     ) -> PyResult<Self> {
-        let link = Link::new(direction(way)?, link_config(options)?, seed_or_fresh(seed)?);
-        Ok(Self(Mutex::new(link.with_log(log_packets_max).with_bytes())))
+        let (way, none) = (direction(way)?, PyDict::new(options.py()));
+        let [up, down] = if way == Direction::Up { [options, &none] } else { [&none, options] };
+        let has_scenario = scenario.is_some();
+        let Network { up, down, seed, timeline } = network(up, down, seed, scenario)?;
+        let config = if way == Direction::Up { up } else { down };
+        let link = Link::new(way, config, seed).with_log(log_packets_max).with_bytes();
+        Ok(Self(Mutex::new(TimedLink { link, timeline, has_scenario })))
     }
 
     #[getter]
     fn seed(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(lock(py, &self.0)?.seed().0)
+        Ok(lock(py, &self.0)?.link.seed().0)
     }
 
     fn input(&self, py: Python<'_>, now: f64, data: &[u8], flow: u32) -> PyResult<VerdictTuple> {
-        let size_bytes = data.len() as u32;
+        let (now, size_bytes) = (time("now", now)?, data.len() as u32);
         let packet = Packet { flow: FlowOrdinal(flow), size_bytes, payload: data.into() };
-        Ok(verdict(lock(py, &self.0)?.input(time("now", now)?, packet)))
+        let mut timed = lock(py, &self.0)?;
+        timed.keep_time(now);
+        Ok(verdict(timed.link.input(now, packet)))
     }
 
     fn poll<'py>(&self, py: Python<'py>, now: f64) -> PyResult<Option<(u32, Bound<'py, PyBytes>)>> {
-        let packet = lock(py, &self.0)?.poll(time("now", now)?);
+        let packet = lock(py, &self.0)?.link.poll(time("now", now)?);
         Ok(packet.map(|packet| (packet.flow.0, PyBytes::new(py, &packet.payload))))
     }
 
     fn next_deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        Ok(lock(py, &self.0)?.next_deadline().map(Nanos::as_secs_f64))
+        Ok(lock(py, &self.0)?.link.next_deadline().map(Nanos::as_secs_f64))
     }
 
     fn set_config(&self, py: Python<'_>, options: &Bound<'_, PyDict>) -> PyResult<()> {
-        let config = link_config(options)?;
-        lock(py, &self.0)?.set_config(config);
+        let mut timed = lock(py, &self.0)?;
+        let before = timed.has_scenario.then(|| timed.link.config().clone());
+        let config = netem_config::change(timed.link.direction(), before, options)?;
+        timed.link.set_config(config);
         Ok(())
     }
 
+    fn divergence(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        Ok(lock(py, &self.0)?.link.divergence().map(ToString::to_string))
+    }
+
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        link_stats(py, lock(py, &self.0)?.stats())
+        link_stats(py, lock(py, &self.0)?.link.stats())
     }
 
     fn log(&self, py: Python<'_>) -> PyResult<String> {
-        let link = lock(py, &self.0)?;
+        let timed = lock(py, &self.0)?;
+        let link = &timed.link;
         let (mine, other) = (link.log(), Default::default());
         let (up, down) = match link.direction() {
             Direction::Up => (mine, &other),
@@ -191,34 +257,40 @@ impl NetemLink {
 
 /// A network in virtual time.
 #[pyclass(frozen, module = "udpcore._core")]
-pub(crate) struct NetemSimulator(Mutex<Simulator<Payload>>);
+pub(crate) struct NetemSimulator {
+    simulator: Mutex<Simulator<Payload>>,
+    has_scenario: bool,
+}
 
 #[pymethods]
 impl NetemSimulator {
     #[new]
-    #[pyo3(signature = (up, down, seed=None))]
+    #[pyo3(signature = (up, down, seed=None, scenario=None))]
     fn new(
         up: &Bound<'_, PyDict>,
         down: &Bound<'_, PyDict>,
         seed: Option<&Bound<'_, PyAny>>,
+        scenario: Option<String>,
     ) -> PyResult<Self> {
-        let (up, down) = (link_config(up)?, link_config(down)?);
-        Ok(Self(Mutex::new(Simulator::new(seed_or_fresh(seed)?, up, down).with_bytes())))
+        let has_scenario = scenario.is_some();
+        let Network { up, down, seed, timeline } = network(up, down, seed, scenario)?;
+        let simulator = Simulator::new(seed, up, down).with_timeline(timeline).with_bytes();
+        Ok(Self { simulator: Mutex::new(simulator), has_scenario })
     }
 
     #[getter]
     fn seed(&self, py: Python<'_>) -> PyResult<u64> {
-        Ok(lock(py, &self.0)?.seed().0)
+        Ok(lock(py, &self.simulator)?.seed().0)
     }
 
     #[getter]
     fn now(&self, py: Python<'_>) -> PyResult<f64> {
-        Ok(lock(py, &self.0)?.now().as_secs_f64())
+        Ok(lock(py, &self.simulator)?.now().as_secs_f64())
     }
 
     fn send(&self, py: Python<'_>, way: &str, data: &[u8], flow: u32) -> PyResult<VerdictTuple> {
         let way = direction(way)?;
-        Ok(verdict(lock(py, &self.0)?.send(way, FlowOrdinal(flow), data.into())))
+        Ok(verdict(lock(py, &self.simulator)?.send(way, FlowOrdinal(flow), data.into())))
     }
 
     #[pyo3(signature = (until=None))]
@@ -228,7 +300,7 @@ impl NetemSimulator {
         py: Python<'py>,
         until: Option<f64>,
     ) -> PyResult<Option<(f64, String, u32, Bound<'py, PyBytes>)>> {
-        let mut simulator = lock(py, &self.0)?;
+        let mut simulator = lock(py, &self.simulator)?;
         let until = match until {
             Some(until) => time("until", until)?,
             // Without an end: to the next arrival, or not at all when there is none.
@@ -242,7 +314,7 @@ impl NetemSimulator {
     }
 
     fn next_deadline(&self, py: Python<'_>) -> PyResult<Option<f64>> {
-        Ok(lock(py, &self.0)?.next_deadline().map(Nanos::as_secs_f64))
+        Ok(lock(py, &self.simulator)?.next_deadline().map(Nanos::as_secs_f64))
     }
 
     fn set_config(
@@ -251,15 +323,19 @@ impl NetemSimulator {
         up: &Bound<'_, PyDict>,
         down: &Bound<'_, PyDict>,
     ) -> PyResult<()> {
-        let (up, down) = (link_config(up)?, link_config(down)?);
-        let mut simulator = lock(py, &self.0)?;
+        let mut simulator = lock(py, &self.simulator)?;
+        let [up, down] = [(Direction::Up, up), (Direction::Down, down)].map(|(way, options)| {
+            let before = self.has_scenario.then(|| simulator.link(way).config().clone());
+            netem_config::change(way, before, options)
+        });
+        let (up, down) = (up?, down?);
         simulator.link_mut(Direction::Up).set_config(up);
         simulator.link_mut(Direction::Down).set_config(down);
         Ok(())
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let simulator = lock(py, &self.0)?;
+        let simulator = lock(py, &self.simulator)?;
         let dict = PyDict::new(py);
         for way in Direction::BOTH {
             dict.set_item(way.to_string(), link_stats(py, simulator.stats(way))?)?;
@@ -268,7 +344,21 @@ impl NetemSimulator {
     }
 
     fn log(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(lock(py, &self.0)?.log_text())
+        Ok(lock(py, &self.simulator)?.log_text())
+    }
+
+    /// The rebindings that the timeline has come to: when, and which flow (None: all).
+    fn rebinds(&self, py: Python<'_>) -> PyResult<Vec<(f64, Option<u32>)>> {
+        let mut simulator = lock(py, &self.simulator)?;
+        let next = || simulator.poll_rebind();
+        let rebinds = std::iter::from_fn(next);
+        Ok(rebinds.map(|(at, flow)| (at.as_secs_f64(), flow.map(|flow| flow.0))).collect())
+    }
+
+    fn divergence(&self, py: Python<'_>) -> PyResult<Option<String>> {
+        let simulator = lock(py, &self.simulator)?;
+        let of = |way| simulator.link(way).divergence().map(ToString::to_string);
+        Ok(Direction::BOTH.into_iter().find_map(of))
     }
 }
 
@@ -291,79 +381,6 @@ pub(crate) fn netem_main(py: Python<'_>, prog: &str, argv: Vec<OsString>) -> PyR
 fn lock<'a, T>(py: Python<'_>, mutex: &'a Mutex<T>) -> PyResult<MutexGuard<'a, T>> {
     refuse_within_predicate()?;
     Ok(mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Options by name, as `udpcore.netem.LinkOptions` lists them; an absent one has its default.
-fn link_config(options: &Bound<'_, PyDict>) -> PyResult<LinkConfig> {
-    let mut config = LinkConfig::default();
-    if let Some(function) = options.get_item("drop")? {
-        config.rules = drop_rules(&function)?;
-    }
-    if let Some(value) = options.get_item("loss")? {
-        config.loss = quantity("loss", &value, Probability::from_fraction, Loss::from)?;
-    }
-    if let Some(value) = options.get_item("duplicate")? {
-        config.duplicate =
-            quantity("duplicate", &value, Probability::from_fraction, Duplicate::from)?;
-    }
-    if let Some(value) = options.get_item("reorder")? {
-        config.reorder = quantity("reorder", &value, Probability::from_fraction, Reorder::from)?;
-    }
-    if let Some(value) = options.get_item("delay")? {
-        config.delay = quantity("delay", &value, Nanos::from_secs_f64, Delay::from)?;
-    }
-    if let Some(value) = options.get_item("jitter")? {
-        let jitter = quantity("jitter", &value, Nanos::from_secs_f64, |time| time)?;
-        config.delay = Delay::new(config.delay.time(), jitter).map_err(refused("jitter"))?;
-    }
-    if let Some(value) = options.get_item("limit")? {
-        let limit = value.extract::<usize>().ok().filter(|&limit| limit > 0);
-        config.limit_packets = limit.ok_or_else(|| {
-            PyValueError::new_err(format!("limit: {value} is no number of packets: give 1 or more"))
-        })?;
-    }
-    Ok(config)
-}
-
-/// A value that is text with a unit, or a bare number.
-fn quantity<N, T: std::str::FromStr<Err = UnitError>>(
-    name: &str,
-    value: &Bound<'_, PyAny>,
-    from_number: impl FnOnce(f64) -> Result<N, UnitError>,
-    from: impl FnOnce(N) -> T,
-) -> PyResult<T> {
-    if let Ok(text) = value.cast::<PyString>() {
-        return text.to_str()?.parse().map_err(refused(name));
-    }
-    match value.extract::<f64>() {
-        Ok(number) => from_number(number).map(from).map_err(refused(name)),
-        Err(_) => Err(PyTypeError::new_err(format!(
-            "{name}: expected a string with a unit or a number, not {}",
-            value.get_type().name()?
-        ))),
-    }
-}
-
-fn refused(name: &str) -> impl FnOnce(UnitError) -> PyErr {
-    move |error| PyValueError::new_err(format!("{name}: {error}"))
-}
-
-fn time(name: &str, secs: f64) -> PyResult<Nanos> {
-    Nanos::from_secs_f64(secs).map_err(refused(name))
-}
-
-fn direction(word: &str) -> PyResult<Direction> {
-    let known = Direction::BOTH.into_iter().find(|way| way.to_string() == word);
-    known.ok_or_else(|| {
-        PyValueError::new_err(format!("direction: {word:?} is unknown: use 'up' or 'down'"))
-    })
-}
-
-fn seed_or_fresh(seed: Option<&Bound<'_, PyAny>>) -> PyResult<Seed> {
-    let Some(seed) = seed else { return Ok(netem::fresh_seed()) };
-    seed.extract().map(Seed).map_err(|_| {
-        PyValueError::new_err(format!("seed: {seed} is no seed: give an integer, 0 to 2**64 - 1"))
-    })
 }
 
 /// The port as the standard library checks it.
@@ -412,6 +429,10 @@ fn link_stats<'py>(py: Python<'py>, stats: &LinkStats) -> PyResult<Bound<'py, Py
         ("received_bytes", stats.received_bytes),
         ("duplicated", stats.duplicated),
         ("reordered", stats.reordered),
+        ("ahead", stats.ahead),
+        ("corrupted", stats.corrupted),
+        ("truncated", stats.truncated),
+        ("ecn_marked", stats.ecn_marked),
         ("delivered", stats.delivered),
         ("delivered_bytes", stats.delivered_bytes),
         ("queued", stats.queued),

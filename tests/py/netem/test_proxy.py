@@ -163,7 +163,7 @@ def test_values_as_numbers_mean_seconds_and_fractions():
         ({"loss": [1]}, TypeError, "loss: expected a string with a unit or a number, not list"),
         ({"los": "1%"}, TypeError, "unknown option 'los'; did you mean 'loss'"),
         ({"up": {"dealy": "1ms"}}, TypeError, "up got an unknown option 'dealy'; did you mean"),
-        ({"scenario": "x.toml"}, TypeError, "unknown option 'scenario'"),
+        ({"scenery": "x.toml"}, TypeError, "unknown option 'scenery'"),
         ({"seed": -1}, ValueError, "seed: -1 is no seed: give an integer"),
         ({"seed": 2**64}, ValueError, "seed: 18446744073709551616 is no seed"),
         ({"listen": ("127.0.0.1", 70000)}, OverflowError, "listen: port must be 0-65535"),
