@@ -8,12 +8,13 @@ from __future__ import annotations
 import hashlib
 import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 from udpcore import netem
-from udpcore.netem import Link, Proxy, Simulator
+from udpcore._netem_types import Direction
+from udpcore.netem import Fault, Link, Proxy, Simulator
 
 _Any = TypeVar("_Any", Proxy, Simulator, Link)
 _SEED_MAX = 2**64 - 1
@@ -31,8 +32,12 @@ class Network:
         test: str,
         session_seed: int,
         defaults: dict[str, Any],
+        *,
         is_disabled: bool = False,
         trace: str | None = None,
+        profile: str | None = None,
+        replay: str | None = None,
+        faults: Iterable[Fault] = (),
     ) -> None:
         self.seed: int = _test_seed(session_seed, test)
         """The first network without a seed of its own gets this one, the next one more."""
@@ -40,7 +45,9 @@ class Network:
             self.seed = defaults["seed"]
         self._defaults = {name: value for name, value in defaults.items() if name != "seed"}
         self._test, self._session_seed = test, session_seed
-        self._is_disabled = is_disabled
+        self._is_disabled, self._profile = is_disabled, profile
+        self._replay = Path(replay) if replay is not None else None
+        self._faults = tuple(faults)
         self._trace = Path(trace) / _directory_name(test) if trace is not None else None
         self._started: list[Proxy | Simulator | Link] = []
         self._traced: list[Path] = []
@@ -63,7 +70,7 @@ class Network:
         """Make a :class:`udpcore.netem.Simulator`."""
         return self._start(netem.Simulator, (), options)
 
-    def Link(self, direction: netem.Direction = "up", **options: Any) -> Link:  # noqa: N802
+    def Link(self, direction: Direction = "up", **options: Any) -> Link:  # noqa: N802
         """Make a :class:`udpcore.netem.Link`; of the marker's up and down it gets its own."""
         defaults = {
             name: value for name, value in self._defaults.items() if name not in ("up", "down")
@@ -81,10 +88,21 @@ class Network:
         """Say what the networks did, and how to repeat it; keep the traces."""
         lines = [f"{network!r}\n    {network.stats()}" for network in self._started]
         lines.append(f"seed of this test {self.seed}, of the session {self._session_seed}")
-        if self._trace is not None:
-            lines.append(f"logs and captures in {self._keep(self._trace)}")
-        command = f"pytest {shlex.quote(self._test)} --netem-seed {self._session_seed}"
+        divergences = [network.divergence for network in self._started]
+        lines += [divergence for divergence in divergences if divergence is not None]
+        test = f"pytest {shlex.quote(self._test)}"
+        command = f"{test} --netem-seed {self._session_seed}"
+        if self._profile is not None:
+            command += f" --netem-profile {self._profile}"
         lines.append(f"repeat with: {command}{' --netem-disable' if self._is_disabled else ''}")
+        if self._trace is not None:
+            kept = shlex.quote(str(self._keep(self._trace)))
+            lines.append(f"logs and captures in {kept}")
+            lines.append(f"replay with: {command} --netem-replay {kept}")
+            if len(self._started) == 1:
+                lines.append(
+                    f"shrink with: netem shrink {kept}/1.log -- {command} --netem-replay {{}}"
+                )
         return "\n".join(lines)
 
     def clean_up(self) -> None:
@@ -111,15 +129,36 @@ class Network:
         options: dict[str, Any],
         defaults: dict[str, Any] | None = None,
     ) -> _Any:
-        options = (self._defaults if defaults is None else defaults) | options
+        defaults = self._defaults if defaults is None else defaults
+        # A scenario says all.
+        options = options if "scenario" in options else defaults | options
         if options.get("seed") is None:
             options["seed"] = (self.seed + self._seeds_taken) & _SEED_MAX
             self._seeds_taken += 1
+        options |= self._asked_for(options)
         network = make(*args, **options)
         if self._is_disabled:
             network = self._without_harm(make, network, args, options)
         self._started.append(network)
         return network
+
+    def _asked_for(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """What the options of the session, and enumeration, say of the next network."""
+        more: dict[str, Any] = {}
+        ways = [options, options.get("up") or {}, options.get("down") or {}]
+        says_all = any(name in way for way in ways for name in ("tc", "profile", "scenario"))
+        if self._profile is not None and not says_all:
+            more["profile"] = self._profile
+        if self._faults:
+            more["faults"] = [*options.get("faults", ()), *self._faults]
+        number = len(self._started) + 1
+        if self._replay is not None and self._replay.is_dir():
+            more["replay"] = (self._replay / f"{number}.log").read_text()
+        elif self._replay is not None and number == 1:
+            more["replay"] = self._replay.read_text()
+        if "replay" in more:
+            more["seed"] = None
+        return more
 
     def _without_harm(
         self, make: Callable[..., _Any], bad: _Any, args: tuple[Any, ...], options: dict[str, Any]

@@ -13,7 +13,11 @@ are there too. The marker gives defaults for all of them; a network's own option
 Each test has a seed of its own, made of the seed of the session and the name of the test, so that
 neither the order of the tests nor xdist changes it. A failing test says the seeds, the counters,
 and the command that repeats it; with ``--netem-trace DIR`` it leaves its decision logs and
-captures there.
+captures there. ``--netem-replay`` takes their decisions again, and ``netem shrink`` finds the ones
+that matter. Try each single fault in turn, one test each::
+
+    @pytest.mark.netem(enumerate="drop", first=40)  # also direction=, flow=, pairs=True
+    def test_survives_any_one_loss(netem, server): ...
 
 Does not import :mod:`udpcore.netem` before a test asks for the fixture.
 """
@@ -39,10 +43,29 @@ MARKER_KEYS = (
     "duplicate",
     "limit",
     "drop",
+    "distribution",
+    "unordered",
+    "corrupt",
+    "truncate",
+    "mtu",
+    "ecn",
+    "rate",
+    "queue",
+    "blackhole",
+    "profile",
+    "tc",
+    "loss_trace",
+    "delay_trace",
+    "delay_table",
+    "rate_trace",
     "up",
     "down",
     "seed",
+    "scenario",
+    "faults",
 )
+#: what it takes to run a test once for each single fault
+ENUMERATION_KEYS = ("enumerate", "first", "direction", "flow", "pairs")
 _SESSION_SEED: pytest.StashKey[int] = pytest.StashKey()
 _NETWORK: pytest.StashKey[Network] = pytest.StashKey()
 
@@ -67,6 +90,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         metavar="DIR",
         help="keep decision logs and captures (pcapng) of failing tests there",
+    )
+    group.addoption(
+        "--netem-profile",
+        default=None,
+        metavar="NAME",
+        help="begin each network that names none with this one: wifi, 3g, satellite...",
+    )
+    group.addoption(
+        "--netem-replay",
+        default=None,
+        metavar="LOG",
+        help="take the decisions of this log again, or of the logs in this directory",
     )
 
 
@@ -95,7 +130,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     """Say what was asked for; nothing when nothing was."""
     said = [
         f"{name.removeprefix('--netem-')} {config.getoption(name)}"
-        for name in ("--netem-seed", "--netem-trace")
+        for name in ("--netem-seed", "--netem-trace", "--netem-profile", "--netem-replay")
         if config.getoption(name) is not None
     ]
     if config.getoption("--netem-disable"):
@@ -121,14 +156,31 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _problem(mark: pytest.Mark) -> str | None:
     if mark.args:
         return f"takes options by name only, such as loss='5%'; got {mark.args[0]!r}"
+    known = (*MARKER_KEYS, *ENUMERATION_KEYS)
     for name in mark.kwargs:
-        if name not in MARKER_KEYS:
+        if name not in known:
             import difflib
 
-            near = difflib.get_close_matches(name, MARKER_KEYS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MARKER_KEYS)}"
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
             return f"unknown option {name!r}; {hint}"
+        if name in ENUMERATION_KEYS and "enumerate" not in mark.kwargs:
+            return f"{name} says what to enumerate: give enumerate='drop' too, or leave it out"
     return None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each single fault that a marker enumerates."""
+    marks = [m for m in metafunc.definition.iter_markers("netem") if "enumerate" in m.kwargs]
+    if not marks or "netem" not in metafunc.fixturenames or _problem(marks[0]):
+        return
+    from udpcore.netem import fault_pairs, single_faults
+
+    said = {name: v for name, v in marks[0].kwargs.items() if name in ENUMERATION_KEYS}
+    action, pairs = said.pop("enumerate"), said.pop("pairs", False)
+    sets = list(fault_pairs(action, **said) if pairs else zip(single_faults(action, **said)))
+    names = [", ".join(str(fault) for fault in faults) for faults in sets]
+    metafunc.parametrize("netem", sets, ids=names, indirect=True)
 
 
 @pytest.fixture
@@ -140,13 +192,17 @@ def netem(request: pytest.FixtureRequest) -> Generator[Network, None, None]:
     defaults: dict[str, Any] = {}
     # The closest marker comes first, and its options win.
     for mark in item.iter_markers("netem"):
-        defaults = {**mark.kwargs, **defaults}
+        given = {name: v for name, v in mark.kwargs.items() if name in MARKER_KEYS}
+        defaults = {**given, **defaults}
     network = Network(
         test=item.nodeid,
         session_seed=config.stash[_SESSION_SEED],
         defaults=defaults,
         is_disabled=config.getoption("--netem-disable"),
         trace=config.getoption("--netem-trace"),
+        profile=config.getoption("--netem-profile"),
+        replay=config.getoption("--netem-replay"),
+        faults=getattr(request, "param", ()),
     )
     item.stash[_NETWORK] = network
     yield network

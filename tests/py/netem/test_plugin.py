@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -167,6 +168,116 @@ def test_a_marker_is_strict_even_without_the_fixture(run, marker, message):
     code, output = run(f"import pytest\n@pytest.mark.netem({marker})\ndef test_it():\n    pass\n")
     assert code == 1
     assert f"@pytest.mark.netem: {message}" in output
+
+
+ENUMERATED = """
+import pytest
+
+@pytest.mark.netem(enumerate="drop", first=5, direction="down", delay="1ms")
+def test_any_one(netem):
+    sim = netem.Simulator()
+    assert [sim.send("down", b"x").delivered for _ in range(5)] != [True, True, True, False, True]
+
+@pytest.mark.netem(enumerate="drop", first=4, pairs=True)
+def test_any_two(netem):
+    sim = netem.Simulator()
+    assert sum(sim.send("up", b"x").delivered for _ in range(4)) == 2
+"""
+
+
+def test_single_faults_are_tests_of_their_own(run):
+    code, output = run(ENUMERATED)
+    assert code == 1
+    assert "1 failed, 10 passed" in output
+    assert "test_any_one[drop down flow 0 #3]" in output
+    _, output = run(ENUMERATED.replace('enumerate="drop", first=4, ', ""))
+    assert "pairs says what to enumerate: give enumerate='drop' too" in output
+
+
+TWO_FAULTS = """
+def test_upload(netem):
+    sim = netem.Simulator(loss="30%", duplicate="5%", delay="1ms")
+    fates = [sim.send("up", b"x") for _ in range(1500)]
+    assert netem.seed != 0
+    assert not (fates[417].dropped and "duplicate" in fates[1203].effects)
+"""
+
+
+def two_faults_source():
+    """A test that fails with one seed of the session, because of these two faults."""
+    sim = network.Simulator(loss="30%", duplicate="5%", seed=5)
+    fates = [sim.send("up", b"x") for _ in range(1500)]
+    lost = [n for n, fate in enumerate(fates) if fate.dropped]
+    doubled = [n for n, fate in enumerate(fates) if fate.effects]
+    source = TWO_FAULTS.replace('delay="1ms"', 'delay="1ms", seed=5')
+    return source.replace("417", str(lost[200])).replace("1203", str(doubled[40])), len(
+        lost + doubled
+    )
+
+
+def test_a_bug_of_two_faults_among_five_hundred_is_shrunk_to_them(run, tmp_path):
+    source, count = two_faults_source()
+    assert 450 < count < 600
+    code, output = run(source, "--netem-trace", "traces")
+    assert code == 1
+    (kept,) = (tmp_path / "traces").iterdir()
+    command = re.search(r"shrink with: (netem shrink .*)", output)
+    assert command, output
+    words = shlex.split(command[1])
+    assert words[2] == f"{kept.relative_to(tmp_path)}/1.log"
+    # The whole search, in this process: what the command does, sixty times quicker.
+    runs = []
+
+    def fails(log):
+        sim = network.Simulator(replay=log)
+        fates = [sim.send("up", b"x") for _ in range(1500)]
+        runs.append(log)
+        return eval(source.split("assert not ")[1], {"fates": fates})
+
+    shrunk = network.shrink((kept / "1.log").read_text(), fails, runs=60)
+    assert [fault.action for fault in shrunk.faults] == ["drop", "duplicate"]
+    assert shrunk.is_minimal
+    assert shrunk.runs == len(runs) <= 60
+
+    # And the command itself, from a log that has little more than these two.
+    (kept / "1.log").write_text(shrunk.log)
+    words[0:1] = [sys.executable, "-m", "udpcore", "netem"]
+    place = words.index("pytest")
+    words[place : place + 1] = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "netem: 2 of 2 faults" in done.stderr
+    assert done.stdout == shrunk.scenario
+
+    # The scenario fails, too.
+    again = network.Simulator(scenario=shrunk.scenario)
+    fates = [again.send("up", b"x") for _ in range(1500)]
+    assert sum(bool(fate.dropped) for fate in fates) == 1
+
+
+def test_a_replay_takes_the_same_decisions_and_names_a_divergence(run, tmp_path):
+    _, output = run(FAILING, "--netem-trace", "traces", "--netem-seed", "4")
+    (kept,) = (tmp_path / "traces").iterdir()
+    assert f"--netem-seed 4 --netem-replay {kept.relative_to(tmp_path)}" in output
+    said = re.search(r"AssertionError: (\d+ \[.*\])", output)[1]
+    replay = ("--netem-seed", "4", "--netem-replay", str(kept))
+    _, again = run(FAILING, *replay)
+    assert said.partition(" ")[2] in again
+    assert "diverged" not in again
+    _, other = run(FAILING.replace('b"x"', 'b"xx"'), *replay)
+    assert "replay diverged at up flow 0 #0: 2 bytes, the log has 1" in other
+
+
+def test_a_profile_for_all_that_name_none(run):
+    source = """
+def test_it(netem):
+    assert netem.Simulator().send("up", b"x").delay == 0.15
+    assert netem.Simulator(delay="1ms").send("up", b"x").delay == 0.001
+    assert netem.Simulator(profile="cable").send("up", b"x").delay == 0.014
+    assert netem.Simulator(tc="delay 2ms").send("up", b"x").delay == 0.002
+"""
+    code, output = run(source, "--netem-profile", "3g")
+    assert code == 0, output
 
 
 def test_the_marker_knows_every_option():
