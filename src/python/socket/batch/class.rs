@@ -278,7 +278,7 @@ impl DatagramBatch {
         let entries = self.lock().entries.clone();
         let list = PyList::empty(py);
         for entry in entries {
-            list.append(pair(self.bytes_of(py, entry)?, self.address_of(py, entry)?)?)?;
+            list.append(pair(&self.bytes_of(py, entry)?, &self.address_of(py, entry)?)?)?;
         }
         Ok(list)
     }

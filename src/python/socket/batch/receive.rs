@@ -26,8 +26,8 @@ use crate::io::socket::wait::Interest;
 pub(super) const COALESCED_MAX: usize = 65_536;
 /// The most room one call takes, unless a single message wants more.
 const ROOM_MAX: usize = 4 << 20;
-/// The most room a thread keeps for its next call.
-const ROOM_KEPT_MAX: usize = 2 << 20;
+/// The most room a thread keeps for its next call; pages nobody wrote to cost nothing.
+const ROOM_KEPT_MAX: usize = ROOM_MAX;
 
 /// Room for one call.
 struct Scratch {
@@ -113,15 +113,15 @@ fn receive<'py>(
         inbox.recv(fd, flags | extra, (0..plan.slots).map(target))
     });
     received.map_err(|failure| failure.into_py_err(py))?;
-    let list = PyList::empty(py);
+    let mut found = Vec::with_capacity(plan.slots);
     let mut last: Option<(Address, Bound<'py, PyAny>)> = None;
     for (slot, message) in inbox.messages().enumerate() {
-        let address = match &last {
-            Some((known, value)) if message.is_from(known) => value.clone(),
-            _ => {
+        let address = match &mut last {
+            Some((known, value)) if message.is_from(known) => &*value,
+            last => {
                 let address = message.address();
                 let value = to_python(py, &address)?;
-                last.insert((address, value)).1.clone()
+                &last.insert((address, value)).1
             }
         };
         let segment = Facts::segment_of(message.control());
@@ -130,11 +130,11 @@ fn receive<'py>(
             let (ptr, kept) = room.part(slot * plan.slot_len + offset, len.min(plan.bufsize));
             let data = copy(py, ptr, kept)?;
             let truncated = message.is_truncated() || kept < len;
-            list.append(make(Found { message, data, address: &address, truncated })?)?;
+            found.push(make(Found { message, data, address, truncated })?);
         }
     }
     scratch.keep();
-    Ok(list)
+    PyList::new(py, found)
 }
 
 /// One datagram, before it becomes a Python value.
@@ -160,8 +160,8 @@ pub(super) fn copy<'py>(
 
 /// `(first, second)`, quicker than through conversions.
 pub(super) fn pair<'py>(
-    first: Bound<'py, PyAny>,
-    second: Bound<'py, PyAny>,
+    first: &Bound<'py, PyAny>,
+    second: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = first.py();
     // SAFETY: attached; two live objects follow the count.
@@ -178,7 +178,7 @@ pub(crate) fn mmsg_recv<'py>(
     bufsize: isize,
     flags: c_int,
 ) -> PyResult<Bound<'py, PyList>> {
-    receive(sock, max_messages, bufsize, flags, |found| pair(found.data, found.address.clone()))
+    receive(sock, max_messages, bufsize, flags, |found| pair(&found.data, found.address))
 }
 
 /// Receives what is there as [`Datagram`]s, with everything the kernel tells.
