@@ -1,0 +1,18 @@
+"""UDP with ``await``: an endpoint that reads in batches, on asyncio and uvloop alike.
+
+>>> import asyncio
+>>> async def main():
+...     async with open_udp(("127.0.0.1", 0)) as server:
+...         async with open_udp(remote=server.local_address) as client:
+...             await client.send(b"hello")
+...             data, address = await server.receive()
+...             await server.send(data.upper(), address)
+...             async for answer, _ in client:
+...                 return answer
+>>> asyncio.run(main())
+b'HELLO'
+"""
+
+from udpcore._aio_udp import UDPEndpoint, open_udp
+
+__all__ = ["UDPEndpoint", "open_udp"]
