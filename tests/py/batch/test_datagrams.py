@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket as standard
+import subprocess
 import sys
 from typing import Any
 
@@ -255,3 +256,33 @@ def test_any_sequence_of_sizes_arrives(sizes, gro):
         to = receiver.getsockname()
         assert sender.sendmmsg([(one, to) for one in data]) == len(data)
         assert [one for one, _ in receive_all(receiver, len(data))] == data
+
+
+SMALL_ROUTE = """
+import subprocess
+import udpcore as socket
+
+subprocess.run(["ip", "link", "set", "lo", "mtu", "1500", "up"], check=True)
+with (
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+):
+    receiver.bind(("127.0.0.1", 0))
+    receiver.settimeout(20)
+    receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+    for size in (1472, 2000, 1473, 100):
+        data = [bytes([i]) * size for i in range(100)]
+        for turn in range(2):
+            assert sender.sendmmsg([(d, receiver.getsockname()) for d in data]) == 100
+            got = []
+            while len(got) < 100:
+                got += receiver.recvmmsg(100)
+            assert [d for d, _ in got] == data, size
+print("as sent")
+"""
+
+
+def test_datagrams_that_need_fragments_arrive_though_runs_of_them_are_refused():
+    words = ["unshare", "--net", sys.executable, "-W", "error", "-c", SMALL_ROUTE]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.stdout, done.stderr) == ("as sent\n", "")
