@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from udpcore._core import TransportConnection, TransportEndpoint
+from udpcore._core import TransportConnection, TransportEndpoint, transport_keys
 
-__all__ = ["Channel", "Connection", "ConnectionStats", "Listener", "Receipt", "connect", "listen"]
+__all__ = [
+    "Channel",
+    "Connection",
+    "ConnectionStats",
+    "Listener",
+    "Receipt",
+    "connect",
+    "generate_keys",
+    "listen",
+]
 
 #: How a channel delivers: every message in order; every message as soon as it is complete; never
 #: an older after a newer one; each at most once, sent once.
@@ -38,8 +47,6 @@ class ConnectionStats:
     bytes_retransmitted: int
     probes: int
     congestion_events: int
-    dropped_duplicate: int
-    dropped_other: int
     messages_sent: int
     messages_delivered: int
     messages_pending: int
@@ -55,6 +62,8 @@ class ConnectionStats:
     srtt: float
     rtt_min: float
     rttvar: float
+    #: Arriving packets dropped, by reason.
+    dropped: dict[str, int]
 
     def __repr__(self) -> str:
         return (
@@ -178,7 +187,10 @@ class Connection:
         *,
         timeout: float | None = None,
     ) -> list[Receipt]:
-        """Hand over many messages in one go; cheaper than as many :meth:`send`."""
+        """Hand over many messages in one go; cheaper than as many :meth:`send`.
+
+        Raises as :meth:`send`; what was taken before a TimeoutError stays taken.
+        """
         raw = self._raw
         numbers = raw.send_many(messages, channel, deadline, priority, timeout)
         return [Receipt(raw, number) for number in numbers]
@@ -262,6 +274,11 @@ class Listener:
         #: Where it listens: (host, port).
         self.address: Address = endpoint.address
 
+    @property
+    def endpoint(self) -> TransportEndpoint:
+        """What is below, for ``udpcore.aio``."""
+        return self._endpoint
+
     def accept(self, timeout: float | None = None) -> Connection:
         """The next connection.
 
@@ -298,17 +315,29 @@ def listen(
     address: Address = ("127.0.0.1", 0),
     secret: str | bytes | None = None,
     *,
+    key: bytes | None = None,
     plaintext: bool = False,
     **options: Any,
 ) -> Listener:
     """Listen for connections.
 
     With ``secret`` only peers that know it get an answer; it should be long and random. Without
-    one the connection is encrypted, but anybody may connect. ``plaintext=True`` does not encrypt
-    at all: for teaching. ``options``: ``congestion`` ("cubic", "new_reno"), ``idle_timeout``,
-    ``keep_alive``, ``linger`` (seconds), ``message_len_max``, ``receive_window``,
-    ``channel_window``, ``send_buffer``, ``datagram_len_max`` (bytes).
+    one the connection is encrypted, but anybody may connect. ``key`` (see :func:`generate_keys`)
+    lets clients that know the public key be sure of this server. ``plaintext=True`` does not
+    encrypt at all: for teaching.
+
+    ``options``, for :func:`connect` too, with their defaults: ``congestion`` ("cubic", or
+    "new_reno"); in seconds ``idle_timeout`` (30; 0 is never), ``keep_alive`` (10; 0 is never),
+    ``handshake_timeout`` (10), ``linger`` (30: how long closing goes on delivering),
+    ``ack_delay_max`` (0.025); in bytes ``message_len_max`` (16 MiB), ``receive_window`` (32 MiB),
+    ``channel_window`` (24 MiB), ``send_buffer`` (32 MiB), ``datagram_len_max`` (1452);
+    ``channels_max`` (256); ``ecn`` (True).
+
+    Raises OSError if the address cannot be bound, TypeError for an option that does not exist,
+    ValueError for values that make no sense.
     """
+    if key is not None:
+        options["key"] = key
     return Listener(TransportEndpoint(address, True, _secret(secret), plaintext, options))
 
 
@@ -318,23 +347,51 @@ def connect(
     congestion: str = "cubic",
     timeout: float | None = 10.0,
     *,
+    peer_key: bytes | None = None,
     plaintext: bool = False,
     **options: Any,
 ) -> Connection:
     """Connect to a listener; ``secret`` and ``plaintext`` must be as there.
 
-    Raises TimeoutError when nobody answers in time: the address is wrong, or the secret (a server
-    stays silent then). ``options`` as for :func:`listen`.
+    With ``peer_key`` only the owner of that public key is accepted as the server. Raises
+    TimeoutError when nobody answers in time: the address, the secret or the key is wrong (a
+    server stays silent then). ``options`` as for :func:`listen`.
     """
-    host = address[0]
-    local = ("::", 0) if ":" in host else ("0.0.0.0", 0)
-    options = {"congestion": congestion, **options}
-    if timeout is not None:
-        options.setdefault("handshake_timeout", max(timeout, 0.001))
-    endpoint = TransportEndpoint(local, False, _secret(secret), plaintext, options)
+    endpoint = client_endpoint(address, secret, congestion, timeout, peer_key, plaintext, options)
     raw = endpoint.connect(address)
     raw.wait_connected(timeout)
     return Connection(raw, endpoint)
+
+
+def generate_keys() -> tuple[bytes, bytes]:
+    """A new key pair: (``key`` for :func:`listen`, ``peer_key`` for :func:`connect`), X25519.
+
+    >>> secret_key, public_key = generate_keys()
+    >>> with listen(key=secret_key) as server:
+    ...     with connect(server.address, peer_key=public_key) as conn:
+    ...         conn.send(b"only you").wait(timeout=5.0)
+    'acked'
+    """
+    return transport_keys()
+
+
+def client_endpoint(
+    address: Address,
+    secret: str | bytes | None,
+    congestion: str,
+    timeout: float | None,
+    peer_key: bytes | None,
+    plaintext: bool,
+    options: dict[str, Any],
+) -> TransportEndpoint:
+    """The endpoint of one client, for :func:`connect` here and in ``udpcore.aio``."""
+    local = ("::", 0) if ":" in address[0] else ("0.0.0.0", 0)
+    options = {"congestion": congestion, **options}
+    if peer_key is not None:
+        options["peer_key"] = peer_key
+    if timeout is not None:
+        options.setdefault("handshake_timeout", max(timeout, 0.001))
+    return TransportEndpoint(local, False, _secret(secret), plaintext, options)
 
 
 def _secret(secret: str | bytes | None) -> bytes | None:

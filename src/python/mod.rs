@@ -26,6 +26,7 @@ mod reliable;
 #[cfg(target_os = "linux")]
 mod socket;
 mod transport;
+mod transport_options;
 mod wait;
 
 use pyo3::prelude::*;
@@ -67,7 +68,9 @@ mod _core {
     use super::netem_predicate::NetemPacket;
 
     #[pymodule_export]
-    use super::transport::{TransportConnection, TransportEndpoint};
+    use super::transport::{
+        TransportConnection, TransportEndpoint, TransportNotifier, transport_keys,
+    };
 
     #[pymodule_export]
     use super::reliable::{AckEndpoint, SequenceDetector, compose_sequence};

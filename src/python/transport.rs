@@ -1,6 +1,7 @@
 //! `udpcore.reliable`'s connections: endpoint and connection of the transport's driver.
 
 use std::collections::VecDeque;
+use std::os::fd::IntoRawFd;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -12,12 +13,12 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use crate::io::transport::{Connection, Endpoint};
+use crate::io::transport::{Connection, Endpoint, Notifier};
 use crate::python::peer_address::{os_error, resolve, to_python};
+use crate::python::transport_options::{parse_deadline, parse_mode, parse_options, parse_security};
 use crate::python::wait::{parse_timeout, wait_for};
 use crate::transport::{
-    CloseReason, Config, Congestion, Message, Micros, Mode, Outcome, Receipt, Security, SendError,
-    SendOptions,
+    CloseReason, Handle, Message, Outcome, Receipt, SecretKey, SendError, SendOptions,
 };
 
 /// An endpoint of the transport: socket, connections, thread.
@@ -37,14 +38,7 @@ impl TransportEndpoint {
     ) -> PyResult<Self> {
         let address = resolve(address, true)?;
         let mut config = parse_options(options)?;
-        config.security = match (secret, plaintext) {
-            (Some(_), true) => {
-                return Err(PyValueError::new_err("secret and plaintext exclude each other"));
-            }
-            (Some(secret), false) => Security::secret(&secret),
-            (None, true) => Security::plaintext(),
-            (None, false) => Security::anonymous(),
-        };
+        config.security = parse_security(secret, plaintext, options)?;
         config.validate().map_err(|error| PyValueError::new_err(error.to_string()))?;
         let endpoint = Endpoint::bind(address, config, listens).map_err(|e| os_error(&e))?;
         Ok(Self(Mutex::new(Some(endpoint))))
@@ -71,6 +65,11 @@ impl TransportEndpoint {
             Some(None) => Err(PyBrokenPipeError::new_err("the listener is closed")),
             None => Err(PyTimeoutError::new_err("timed out: nobody connected")),
         }
+    }
+
+    fn subscribe(&self) -> PyResult<TransportNotifier> {
+        let notifier = self.with(Endpoint::subscribe)?.map_err(|error| os_error(&error))?;
+        Ok(TransportNotifier(notifier))
     }
 
     fn close(&self, py: Python<'_>) {
@@ -146,6 +145,44 @@ impl TransportConnection {
         Ok(receipts.into_iter().map(|receipt| receipt.0).collect())
     }
 
+    /// Takes as many messages from the list's position `start` on as fit, without waiting.
+    fn send_now(
+        &self,
+        messages: &Bound<'_, PyList>,
+        start: usize,
+        channel: u32,
+        deadline: Option<f64>,
+        priority: u8,
+    ) -> PyResult<Vec<u64>> {
+        let options = SendOptions { channel, deadline: parse_deadline(deadline)?, priority };
+        let messages = messages.iter().skip(start).take(SEND_NOW_MAX);
+        let mut queue = messages.map(|m| bytes_of(&m)).collect::<PyResult<VecDeque<_>>>()?;
+        match self.0.send_many(&mut queue, options) {
+            Ok(receipts) => Ok(receipts.into_iter().map(|receipt| receipt.0).collect()),
+            Err(SendError::Full) => Ok(Vec::new()),
+            Err(error) => Err(send_error(&error)),
+        }
+    }
+
+    /// Takes up to `count` messages without waiting.
+    fn recv_now<'py>(
+        &self,
+        py: Python<'py>,
+        count: usize,
+        channel: Option<u32>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let mut messages = Vec::new();
+        self.0
+            .recv_many(count, channel, Duration::ZERO, &mut messages)
+            .map_err(|error| closed_error(&error.0))?;
+        PyList::new(py, messages.iter().map(|message| PyBytes::new(py, &message.data)))
+    }
+
+    #[getter]
+    fn token(&self) -> u64 {
+        self.0.handle().number()
+    }
+
     fn recv<'py>(
         &self,
         py: Python<'py>,
@@ -199,6 +236,11 @@ impl TransportConnection {
         Ok(wait_for(py, timeout, |slice| self.0.wait_closed(slice))?.is_some())
     }
 
+    /// Begins to close and does not wait.
+    fn start_close(&self, py: Python<'_>) {
+        py.detach(|| self.0.start_close());
+    }
+
     fn abort(&self, py: Python<'_>) {
         py.detach(|| self.0.abort());
     }
@@ -224,8 +266,6 @@ impl TransportConnection {
             ("bytes_retransmitted", stats.bytes_retransmitted),
             ("probes", stats.probes),
             ("congestion_events", stats.congestion_events),
-            ("dropped_duplicate", stats.dropped_duplicate),
-            ("dropped_other", stats.dropped_other),
             ("messages_sent", stats.messages_sent),
             ("messages_delivered", stats.messages_delivered),
             ("messages_pending", stats.messages_pending),
@@ -241,6 +281,11 @@ impl TransportConnection {
         for (name, value) in counts {
             dict.set_item(name, value)?;
         }
+        let dropped = PyDict::new(py);
+        for (reason, count) in self.0.dropped() {
+            dropped.set_item(format!("{reason:?}"), count)?;
+        }
+        dict.set_item("dropped", dropped)?;
         dict.set_item("ssthresh", stats.ssthresh)?;
         dict.set_item("srtt", stats.srtt.as_secs_f64())?;
         dict.set_item("rtt_min", stats.rtt_min.as_secs_f64())?;
@@ -298,6 +343,35 @@ impl TransportConnection {
     }
 }
 
+/// One crossing takes at most so many messages, so that the loop stays alive.
+const SEND_NOW_MAX: usize = 4096;
+
+/// Tells an event loop which connections changed.
+#[pyclass(frozen, module = "udpcore._core")]
+pub(crate) struct TransportNotifier(Notifier);
+
+#[pymethods]
+impl TransportNotifier {
+    /// A descriptor that is readable when something changed; the caller's to close.
+    fn descriptor(&self) -> PyResult<i32> {
+        Ok(self.0.descriptor().map_err(|error| os_error(&error))?.into_raw_fd())
+    }
+
+    /// The tokens of the connections that changed, and whether to look for new ones.
+    fn take(&self) -> (Vec<u64>, bool) {
+        let (changed, accepts) = self.0.take();
+        (changed.into_iter().map(Handle::number).collect(), accepts)
+    }
+}
+
+/// A new key pair: the secret key and its public key.
+#[pyfunction]
+pub(crate) fn transport_keys(py: Python<'_>) -> PyResult<(Py<PyBytes>, Py<PyBytes>)> {
+    let key = SecretKey::generate().map_err(|error| os_error(&error))?;
+    let public = key.public();
+    Ok((PyBytes::new(py, &key.0).unbind(), PyBytes::new(py, &public.0).unbind()))
+}
+
 fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
     if let Ok(bytes) = data.cast::<PyBytes>() {
         return Ok(bytes.as_bytes().to_vec());
@@ -307,62 +381,6 @@ fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
         PyTypeError::new_err(format!("a message must be bytes-like, not {}", kind()))
     })?;
     buffer.to_vec(data.py())
-}
-
-fn parse_mode(mode: &str) -> PyResult<Mode> {
-    match mode {
-        "ordered" => Ok(Mode::Ordered),
-        "unordered" => Ok(Mode::Unordered),
-        "sequenced" => Ok(Mode::Sequenced),
-        "unreliable" => Ok(Mode::Unreliable),
-        _ => Err(PyValueError::new_err(format!(
-            "mode must be 'ordered', 'unordered', 'sequenced' or 'unreliable', not {mode:?}"
-        ))),
-    }
-}
-
-fn parse_deadline(deadline: Option<f64>) -> PyResult<Option<Micros>> {
-    deadline.map(|seconds| parse_seconds("deadline", seconds)).transpose()
-}
-
-fn parse_seconds(name: &str, seconds: f64) -> PyResult<Micros> {
-    let time = Duration::try_from_secs_f64(seconds).map_err(|_| {
-        PyValueError::new_err(format!("{name} must be seconds from 0 on, not {seconds}"))
-    })?;
-    Ok(Micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
-}
-
-fn parse_options(options: &Bound<'_, PyDict>) -> PyResult<Config> {
-    let mut config = Config::default();
-    for (name, value) in options.iter() {
-        let name: String = name.extract()?;
-        match name.as_str() {
-            "congestion" => {
-                config.congestion = match value.extract::<String>()?.as_str() {
-                    "cubic" => Congestion::Cubic,
-                    "new_reno" => Congestion::NewReno,
-                    other => {
-                        return Err(PyValueError::new_err(format!(
-                            "congestion must be 'cubic' or 'new_reno', not {other:?}"
-                        )));
-                    }
-                }
-            }
-            "idle_timeout" => config.idle_timeout = parse_seconds(&name, value.extract()?)?,
-            "keep_alive" => config.keep_alive = parse_seconds(&name, value.extract()?)?,
-            "handshake_timeout" => {
-                config.handshake_timeout = parse_seconds(&name, value.extract()?)?;
-            }
-            "linger" => config.linger = parse_seconds(&name, value.extract()?)?,
-            "message_len_max" => config.message_len_max = value.extract()?,
-            "receive_window" => config.receive_window = value.extract()?,
-            "channel_window" => config.channel_window = value.extract()?,
-            "send_buffer" => config.send_buffer = value.extract()?,
-            "datagram_len_max" => config.datagram_len_max = value.extract()?,
-            _ => return Err(PyTypeError::new_err(format!("unknown option {name:?}"))),
-        }
-    }
-    Ok(config)
 }
 
 fn send_error(error: &SendError) -> PyErr {

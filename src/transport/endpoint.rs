@@ -17,6 +17,7 @@ use super::reset_budget::ResetBudget;
 use super::state::State;
 use super::stats::DropReason;
 use super::time::Time;
+use super::trace::TraceEvent;
 use crate::wire::transport::{ConnectionId, is_long, peek_dcid};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -199,6 +200,11 @@ impl Endpoint {
     /// What the application should know.
     pub fn poll_event(&mut self) -> Option<(Handle, ConnectionEvent)> {
         self.events.pop_front()
+    }
+
+    /// What a connection recorded since the last call, if [`Config::trace`] is on.
+    pub fn take_trace(&mut self, handle: Handle) -> Vec<(Time, TraceEvent)> {
+        self.table.get_mut(handle).map(Connection::take_trace).unwrap_or_default()
     }
 
     /// A connection that had input or commands since the last call.

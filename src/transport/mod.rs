@@ -12,7 +12,7 @@
 //!   path, mtu, cids          where to, how large, by which names
 //!   crypto                   handshake sessions and packet protection
 //!   peer_clock               deadlines across two clocks
-//!   config, error, stats, trace
+//!   config, error, stats, trace, qlog
 //! ```
 //!
 //! `docs/protocol.md` is the specification of what travels. Rules of this floor: time comes in as
@@ -34,6 +34,7 @@ mod mtu;
 mod pacing;
 mod path;
 mod peer_clock;
+pub mod qlog;
 mod ranges;
 mod receipts;
 mod recv;

@@ -3,7 +3,7 @@
 use super::endpoint::Owner;
 use super::shared::{State, Watch};
 use crate::transport::{
-    CloseReason, Handle, Message, Mode, Outcome, Receipt, SendError, SendOptions, Stats,
+    CloseReason, DropReason, Handle, Message, Mode, Outcome, Receipt, SendError, SendOptions, Stats,
 };
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -236,6 +236,17 @@ impl Connection {
     pub fn stats(&self) -> Stats {
         let state = self.owner.shared.lock();
         state.machine.connection(self.handle).map(|c| c.stats()).unwrap_or_default()
+    }
+
+    /// The connection as [`Notifier`](super::Notifier) names it.
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// Arriving packets that were dropped, by reason.
+    pub fn dropped(&self) -> Vec<(DropReason, u64)> {
+        let state = self.owner.shared.lock();
+        state.machine.connection(self.handle).map(|c| c.dropped().collect()).unwrap_or_default()
     }
 
     /// The peer's address.

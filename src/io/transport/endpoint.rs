@@ -1,6 +1,8 @@
 //! An endpoint with its thread: listens, connects, accepts.
 
 use super::connection::Connection;
+use super::notifier::Notifier;
+use super::qlog;
 use super::shared::Shared;
 use super::thread::Driver;
 use crate::io::wake;
@@ -68,6 +70,8 @@ impl Endpoint {
     /// Whatever the system says to the address; `InvalidInput` for a configuration that makes no
     /// sense.
     pub fn bind(address: SocketAddr, config: Config, listens: bool) -> io::Result<Self> {
+        let qlog_dir = qlog::directory();
+        let config = Config { trace: config.trace || qlog_dir.is_some(), ..config };
         let socket = UdpSocket::bind(address)?;
         socket.set_nonblocking(true)?;
         let local_addr = socket.local_addr()?;
@@ -78,7 +82,8 @@ impl Endpoint {
         let machine = Machine::new(config, listens, seed).map_err(invalid)?;
         let (waker, wakes) = wake::pair()?;
         let shared = Arc::new(Shared::new(machine, waker));
-        let driver = Driver::new(socket, wakes, datagram_len_max)?;
+        shared.lock().traces = qlog_dir.is_some().then(Vec::new);
+        let driver = Driver::new(socket, wakes, datagram_len_max, qlog_dir)?;
         let theirs = Arc::clone(&shared);
         std::thread::Builder::new()
             .name(format!("udp-transport-{}", local_addr.port()))
@@ -125,7 +130,16 @@ impl Endpoint {
             }
         }
         shared.accepted.notify_all();
+        state.subscriber.tell(None);
         shared.wake(&mut state);
+    }
+
+    /// How an event loop learns of changes; replaces the one before.
+    ///
+    /// # Errors
+    /// Whatever the system says to a pair of sockets.
+    pub fn subscribe(&self) -> io::Result<Notifier> {
+        Notifier::new(&self.owner.shared)
     }
 
     /// Datagrams dropped before they reached a connection, by reason.

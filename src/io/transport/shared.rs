@@ -1,5 +1,7 @@
 //! What the endpoint's thread and the application's threads share, under one lock.
 
+use super::notifier::Subscriber;
+use super::qlog::Traced;
 use crate::io::wake::Waker;
 use crate::transport::{CloseReason, ConnectionEvent, Endpoint as Machine, Handle, Time};
 use std::collections::{BTreeMap, VecDeque};
@@ -21,7 +23,7 @@ pub(super) struct Entry {
     pub(super) closed: Option<CloseReason>,
     /// Nobody holds it any more: forget it once it is over.
     pub(super) is_abandoned: bool,
-    /// How many messages waited and how many receipts were settled at the last look.
+    /// How many messages had come and how many receipts were settled at the last look.
     seen: (u64, u64),
 }
 
@@ -37,6 +39,10 @@ pub(super) struct State {
     pub(super) is_over: bool,
     /// The thread waits or is about to: whoever gives it work must wake it.
     pub(super) is_asleep: bool,
+    /// An event loop that wants to know of changes.
+    pub(super) subscriber: Subscriber,
+    /// What was recorded and is not written yet, if it is to be.
+    pub(super) traces: Option<Vec<Traced>>,
 }
 
 #[derive(Debug)]
@@ -58,6 +64,8 @@ impl Shared {
                 is_closing: false,
                 is_over: false,
                 is_asleep: false,
+                subscriber: Subscriber::default(),
+                traces: None,
             }),
             accepted: Condvar::new(),
             waker,
@@ -118,11 +126,13 @@ impl State {
                     if is_new {
                         self.incoming.push_back(handle);
                         has_incoming = true;
+                        self.subscriber.tell(None);
                     }
                 }
                 ConnectionEvent::Closed(reason) => entry.closed = Some(reason),
             }
             entry.watch.changed.notify_all();
+            self.subscriber.tell(Some(handle));
         }
         has_incoming
     }
@@ -132,12 +142,17 @@ impl State {
         while let Some(handle) = self.machine.poll_changed() {
             let Some(entry) = self.entries.get_mut(&handle) else { continue };
             let Some(connection) = self.machine.connection(handle) else { continue };
-            let now = (connection.waiting(), connection.outcomes_known());
+            let is_gone = entry.is_abandoned && connection.is_gone();
+            let now = (connection.messages_arrived(), connection.outcomes_known());
             if now != entry.seen {
                 entry.seen = now;
                 entry.watch.changed.notify_all();
+                self.subscriber.tell(Some(handle));
             }
-            if entry.is_abandoned && connection.is_gone() {
+            if let Some(traces) = &mut self.traces {
+                traces.extend(Traced::take(&mut self.machine, handle));
+            }
+            if is_gone {
                 self.entries.remove(&handle);
                 self.machine.forget(handle);
             }

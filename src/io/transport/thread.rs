@@ -1,12 +1,14 @@
 //! The endpoint's thread: socket to machine, machine to socket, until the last connection ends.
 
 use super::packets::Packets;
+use super::qlog::QlogFiles;
 use super::shared::Shared;
 use crate::io::wake::WakeReceiver;
 use crate::transport::{Ecn, Time};
 use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Batches written under one hold of the lock; then others get their turn.
@@ -34,6 +36,7 @@ pub(super) struct Driver {
     pub(super) datagram_len_max: usize,
     outbox: VecDeque<Batch>,
     spare: Vec<Vec<u8>>,
+    qlog: Option<QlogFiles>,
 }
 
 impl Driver {
@@ -41,10 +44,12 @@ impl Driver {
         socket: UdpSocket,
         wakes: WakeReceiver,
         datagram_len_max: usize,
+        qlog_dir: Option<PathBuf>,
     ) -> io::Result<Self> {
         let packets = Packets::new(&socket)?;
         let (outbox, spare) = (VecDeque::new(), Vec::new());
-        Ok(Self { socket, packets, wakes, datagram_len_max, outbox, spare })
+        let qlog = qlog_dir.map(QlogFiles::new);
+        Ok(Self { socket, packets, wakes, datagram_len_max, outbox, spare, qlog })
     }
 
     /// Runs until the endpoint is closed and its connections are over.
@@ -52,10 +57,14 @@ impl Driver {
         loop {
             let received = self.receive(shared);
             let Some(deadline) = self.fill(shared) else { break };
+            self.write_traces(shared);
             let is_blocked = self.send();
             let is_idle = !received && self.outbox.is_empty() && deadline != Some(Duration::ZERO);
             if !is_idle && !is_blocked {
                 continue;
+            }
+            if let Some(qlog) = &mut self.qlog {
+                qlog.flush();
             }
             // A wait that fails is a spin of a millisecond, not of the processor.
             if self.wakes.wait(&self.socket, is_blocked, deadline).is_err() {
@@ -68,7 +77,14 @@ impl Driver {
         for entry in state.entries.values() {
             entry.watch.changed.notify_all();
         }
+        state.subscriber.tell(None);
         shared.accepted.notify_all();
+    }
+
+    fn write_traces(&mut self, shared: &Shared) {
+        let Some(qlog) = &mut self.qlog else { return };
+        let traced = shared.lock().traces.as_mut().map(std::mem::take).unwrap_or_default();
+        qlog.write(&traced);
     }
 
     /// Hands what arrived to the machine. Returns whether something did.

@@ -38,7 +38,7 @@ use super::trace::{Trace, TraceEvent};
 use crate::wire::transport::{ConnectionId, Mode};
 use rand_chacha::ChaCha12Rng;
 use ring::hmac;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -99,6 +99,8 @@ pub struct Connection {
     reason: Option<CloseReason>,
     events: VecDeque<ConnectionEvent>,
     stats: Stats,
+    dropped: BTreeMap<DropReason, u64>,
+    original_id: ConnectionId,
     trace: Trace,
     scratch_frames: Vec<SentFrame>,
     scratch_numbers: Vec<u64>,
@@ -154,6 +156,8 @@ impl Connection {
             reason: None,
             events: VecDeque::new(),
             stats: Stats::default(),
+            dropped: BTreeMap::new(),
+            original_id: if is_client { local } else { remote_id },
             trace: Trace::new(config.trace),
             scratch_frames: Vec::new(),
             scratch_numbers: Vec::new(),
@@ -329,6 +333,26 @@ impl Connection {
         self.outbox.is_idle()
     }
 
+    /// Grows whenever a message is ready to be taken.
+    pub fn messages_arrived(&self) -> u64 {
+        self.inbox.arrivals()
+    }
+
+    /// The id the client chose first: the same on both ends.
+    pub fn original_id(&self) -> ConnectionId {
+        self.original_id
+    }
+
+    /// Whether this end opened the connection.
+    pub fn is_client(&self) -> bool {
+        self.is_client
+    }
+
+    /// Arriving packets that were dropped, by reason.
+    pub fn dropped(&self) -> impl Iterator<Item = (DropReason, u64)> {
+        self.dropped.iter().map(|(reason, count)| (*reason, *count))
+    }
+
     /// How many messages wait for the application.
     pub fn waiting(&self) -> u64 {
         self.inbox.waiting()
@@ -341,6 +365,7 @@ impl Connection {
     /// Counters and the present state of path and congestion control.
     pub fn stats(&self) -> Stats {
         let path = &self.path;
+        let duplicates = self.dropped.get(&DropReason::Duplicate).copied().unwrap_or(0);
         Stats {
             bytes_retransmitted: self.outbox.retransmitted_bytes(),
             messages_late: self.inbox.late(),
@@ -356,6 +381,8 @@ impl Connection {
             messages_pending: self.outbox.receipts().pending(),
             bytes_waiting: self.inbox.held(),
             phase: Some(path.congestion.phase()),
+            dropped_duplicate: duplicates,
+            dropped_other: self.dropped.values().sum::<u64>() - duplicates,
             ..self.stats.clone()
         }
     }
@@ -421,10 +448,7 @@ impl Connection {
     }
 
     fn drop_packet(&mut self, now: Time, reason: DropReason) {
-        match reason {
-            DropReason::Duplicate => self.stats.dropped_duplicate += 1,
-            _ => self.stats.dropped_other += 1,
-        }
+        *self.dropped.entry(reason).or_default() += 1;
         self.trace.record(now, TraceEvent::Dropped(reason));
     }
 

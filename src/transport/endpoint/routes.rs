@@ -14,6 +14,13 @@ pub struct Handle {
     generation: u32,
 }
 
+impl Handle {
+    /// The handle as a number, for those that cannot hold it as it is.
+    pub fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+}
+
 #[derive(Debug)]
 struct Slot {
     generation: u32,

@@ -185,6 +185,11 @@ impl Inbox {
         self.release(id, released);
     }
 
+    /// How many messages were ever delivered to where the application takes them.
+    pub(crate) fn arrivals(&self) -> u64 {
+        self.arrivals
+    }
+
     /// From now on the messages of this channel are taken only by asking for it.
     pub(crate) fn claim_channel(&mut self, id: u32) {
         self.claimed.insert(id);

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from udpcore._transport import Connection, connect, listen
+from udpcore.reliable import Connection, connect, listen
 
 Pair = tuple[Connection, Connection]
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from udpcore import netem
-from udpcore._transport import connect, listen
+from udpcore.reliable import connect, listen
 
 
 @pytest.mark.parametrize("seed", [1, 2])

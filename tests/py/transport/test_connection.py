@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -9,7 +10,7 @@ import time
 
 import pytest
 
-from udpcore._transport import connect, listen
+from udpcore.reliable import connect, generate_keys, listen
 
 SECURITY = [{}, {"secret": "correct horse battery staple"}, {"plaintext": True}]
 
@@ -172,3 +173,60 @@ def test_a_closed_listener_ends_accept_and_keeps_connections():
     assert there.recv(timeout=10) == b"still here"
     assert client.close(timeout=10)
     waiting.join()
+
+
+def test_a_pinned_key_admits_its_server_only():
+    secret_key, public_key = generate_keys()
+    _, another = generate_keys()
+    with listen(key=secret_key) as server:
+        with connect(server.address, peer_key=public_key) as client:
+            assert client.send(b"x").wait(timeout=10) == "acked"
+        with pytest.raises(TimeoutError):
+            connect(server.address, peer_key=another, timeout=0.3)
+        with connect(server.address) as client:
+            assert client.send(b"anybody").wait(timeout=10) == "acked"
+    with pytest.raises(ValueError, match="peer_key must have 32 bytes, not 3"):
+        connect(server.address, peer_key=b"abc")
+    with pytest.raises(ValueError, match="exclude each other"):
+        listen(key=secret_key, plaintext=True)
+
+
+def test_question_and_answer_do_not_wait_for_a_slice(pair):
+    """Every answer wakes its waiter: a missed wake-up would cost 50 ms each."""
+    client, server = pair
+
+    def answer():
+        for message in server:
+            server.send(message)
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    begin = time.monotonic()
+    for number in range(300):
+        client.send(str(number).encode())
+        assert client.recv(timeout=10) == str(number).encode()
+    assert time.monotonic() - begin < 7
+    client.close(timeout=10)
+    thread.join()
+
+
+def test_qlog_files_of_both_ends(tmp_path, monkeypatch):
+    monkeypatch.setenv("QLOGDIR", str(tmp_path))
+    with listen() as server:
+        with connect(server.address) as client:
+            client.send(bytes(200_000)).wait(timeout=10)
+            server.accept(timeout=10).recv(timeout=10)
+        names = {path.name for path in tmp_path.iterdir()}
+        ids = {name.split("_")[0] for name in names}
+        assert names == {f"{id}_{side}.sqlog" for id in ids for side in ("client", "server")}
+        assert len(ids) == 1
+    deadline = time.monotonic() + 10
+    found = set()
+    while "recovery:metrics_updated" not in found and time.monotonic() < deadline:
+        text = next(tmp_path.glob("*_client.sqlog")).read_text()
+        records = [json.loads(line) for line in text.split("\x1e")[1:] if line.endswith("\n")]
+        found = {record.get("name") for record in records}
+    assert records[0]["qlog_format"] == "JSON-SEQ"
+    assert {"transport:packet_sent", "recovery:metrics_updated"} <= found
+    times = [record["time"] for record in records[1:]]
+    assert times == sorted(times)
