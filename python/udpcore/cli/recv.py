@@ -1,4 +1,4 @@
-"""``udpcore recv``: print the datagrams that come to a port."""
+"""``udpcore recv``: files into a directory, or the datagrams that come to a port, printed."""
 
 from __future__ import annotations
 
@@ -6,19 +6,28 @@ import sys
 import time
 
 from udpcore.apps._app import open_udp, receive
+from udpcore.cli import _files
 from udpcore.cli._apps import count, port_number, positive, print_line, serve
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
 examples:
-  udpcore recv 9999                  print until Ctrl-C
+  udpcore recv DIR                   files of 'udpcore send FILE HOST:PORT'
+  udpcore recv 9999                  print datagrams until Ctrl-C
   udpcore recv 9999 -c 1 --hex       one datagram, in hex
   udpcore recv 9999 --json           one JSON object a line"""
 
 
 def main(prog: str, argv: list[str]) -> int:
     """Receive; 1 when nothing came in time."""
-    parser = Parser(prog, "Print the datagrams that come to a port.", EXAMPLES)
+    first = next((word for word in argv if not word.startswith("-")), None)
+    if first is not None and not first.isdecimal():
+        return _files.recv_main(prog, argv)
+    parser = Parser(
+        prog,
+        "Print the datagrams that come to a port, or take files (udpcore recv DIR --help).",
+        EXAMPLES,
+    )
     parser.add_argument("port", type=port_number)
     parser.add_argument("--host", default="0.0.0.0", help="where to listen (%(default)s)")
     parser.add_argument("-c", "--count", type=count, help="datagrams (until Ctrl-C)")
