@@ -72,6 +72,7 @@ from udpcore._netem_types import (
     refuse_unknown,
     shown,
 )
+from udpcore._sweep import SweepError, SweepResult, Trial, sweep
 
 __all__ = [
     "Arrival",
@@ -88,12 +89,16 @@ __all__ = [
     "Quantity",
     "Shrunk",
     "Simulator",
+    "SweepError",
+    "SweepResult",
+    "Trial",
     "Verdict",
     "fault_pairs",
     "faults_of",
     "profiles",
     "shrink",
     "single_faults",
+    "sweep",
 ]
 
 #: Of at most so many packets a direction the decisions are kept; further ones are counted only.

@@ -49,7 +49,7 @@ mod tests {
         for text in ["one", "", "three", "four"] {
             sender.send_to(text.as_bytes(), socket.local_addr().unwrap()).unwrap();
         }
-        let mut took = |count_max| {
+        let took = |count_max| {
             let (mut room, mut texts) = ([0; 4], Vec::new());
             let each = |data: &[u8]| texts.push(String::from_utf8_lossy(data).into_owned());
             drain(socket.as_raw_fd(), &mut room, count_max, each).map(|count| (count, texts))
