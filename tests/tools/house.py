@@ -67,7 +67,7 @@ def test_steps() -> list[Step]:
         command("mypy", BIN / "mypy"),
         command("stubtest", BIN / "stubtest", "udpcore._core", "--allowlist", STUBTEST_ALLOWLIST),
         command("CPython's socket tests", BIN / "python", CPYTHON_SUITE),
-        command("pytest", BIN / "pytest"),
+        command("pytest", BIN / "pytest", "-n", "2", "--dist", "loadfile"),
         Step("source distribution", check_sdist),
     ]
 
