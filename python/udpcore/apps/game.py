@@ -10,7 +10,7 @@ from typing import Any
 
 import udpcore as socket
 from udpcore import _core
-from udpcore.apps._app import App, open_udp, receive, run_as_program
+from udpcore.apps._app import App, open_udp, run_as_program
 from udpcore.apps._game_client import GameClient, PlayerId
 
 __all__ = ["GameClient", "GameServer"]
@@ -18,8 +18,8 @@ __all__ = ["GameClient", "GameServer"]
 BROADCASTS_PER_SECOND = 20
 #: A player not heard of for this long is gone.
 LIFETIME_SECONDS = 5.0
-#: Datagrams taken between two looks at the clock.
-BATCH = 256
+#: Datagrams taken between two looks at the clock, and how large one may be.
+BATCH, POSITION_BYTES_MAX = 256, 1200
 
 
 class GameServer(App):
@@ -45,26 +45,27 @@ class GameServer(App):
                 self._broadcast(now)
 
     def _receive(self, until: float) -> None:
+        """Wait for positions until this moment, and take all that are there."""
         self.sock.settimeout(max(until - time.monotonic(), 0.0001))
-        message = receive(self.sock)
-        self.sock.setblocking(False)
+        try:
+            messages = self.sock.recvmmsg(BATCH, POSITION_BYTES_MAX)
+        except (TimeoutError, ConnectionRefusedError):
+            return
         now = time.monotonic()
-        for _ in range(BATCH):
-            if message is None:
-                return
-            self._world.handle(now, message[1][:2], message[0])
-            try:
-                message = self.sock.recvfrom(65535)
-            except OSError:
-                return
+        for datagram, address in messages:
+            self._world.handle(now, address[:2], datagram)
 
     def _broadcast(self, now: float) -> None:
-        for datagram, address in self._world.broadcast(now):
+        states = self._world.broadcast(now)
+        while states:
             try:
-                self.sock.sendto(datagram, address)
-                self.sent += 1
+                sent = self.sock.sendmmsg(states)
+                self.sent += sent
             except OSError as error:
-                self.logger.debug("%s: %s", address, error)
+                # The first cannot be sent: a player behind a broken route must not stop the rest.
+                self.logger.debug("%s: %s", states[0][1], error)
+                sent = 1
+            states = states[sent:]
 
     @property
     def players(self) -> dict[PlayerId, dict[str, Any]]:

@@ -48,7 +48,7 @@ def main(prog: str, argv: list[str]) -> int:
                 ready=ready,
             )
         return EXIT_OK
-    show = window if arguments.window else None
+    show = window() if arguments.window else None
     with VideoReceiver(dest[1], on_frame=show, output=arguments.output) as receiver:
         ready = f"receiving on port {receiver.port}; Ctrl-C ends it"
         serve(

@@ -14,7 +14,7 @@ import pytest
 
 from udpcore.apps import VideoReceiver, VideoStreamer
 from udpcore.apps._frames import frames, window
-from udpcore.apps._frames import test_pattern as pattern
+from udpcore.apps._pattern import test_pattern as pattern
 
 
 @pytest.fixture
@@ -150,11 +150,21 @@ def test_a_folder_of_pictures_is_a_source(tmp_path, receiver):
 
 def test_what_is_missing_is_named_with_the_pip_command(monkeypatch, film):
     with pytest.raises(OSError, match="no window can be opened here"):
-        window(0, next(pattern(50)))
+        window()
     monkeypatch.setitem(sys.modules, "cv2", None)
-    for work in (lambda: next(frames(film, 50)), lambda: window(0, b"")):
+    for work in (lambda: next(frames(film, 50)), window):
         with pytest.raises(ImportError, match=r'pip install "udpcore\[media\]"'):
             work()
+
+
+def test_a_window_shows_what_comes(monkeypatch):
+    """OpenCV's own windows need a screen; here they are written down instead."""
+    shown = []
+    monkeypatch.setattr(cv2, "namedWindow", lambda name: None)
+    monkeypatch.setattr(cv2, "imshow", lambda name, picture: shown.append(picture.shape))
+    monkeypatch.setattr(cv2, "waitKey", lambda milliseconds: -1)
+    window()(0, next(pattern(50)))
+    assert shown == [(240, 320, 3)]
 
 
 def test_incomplete_frames_are_dropped_with_a_count_and_late_fragments_too(receiver, plain):
