@@ -1,0 +1,113 @@
+"""Only the package in a fresh virtual environment: everything starts, what is missing is named."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import venv
+from pathlib import Path
+
+import pytest
+
+import udpcore
+
+APPS = sorted(
+    path.stem
+    for path in (Path(udpcore.__file__).parent / "apps").glob("*.py")
+    if not path.stem.startswith("_")
+)
+PIP = 'pip install "udpcore[media]"'
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory) -> str:
+    """The Python of an environment that has udpcore and nothing else, not even pip."""
+    directory = tmp_path_factory.mktemp("fresh")
+    venv.create(directory, with_pip=False)
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    packages = directory / "lib" / version / "site-packages"
+    (packages / "udpcore").symlink_to(Path(udpcore.__file__).parent, target_is_directory=True)
+    return str(directory / "bin" / "python")
+
+
+def run(python: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [python, "-W", "error", *words], capture_output=True, text=True, timeout=50
+    )
+
+
+def test_nothing_else_is_there(python):
+    code = "import importlib.util as u; print([n for n in {} if u.find_spec(n)])"
+    names = ["numpy", "av", "cv2", "PIL", "sounddevice", "pywebrtc_audio", "pytest"]
+    assert run(python, "-c", code.format(names)).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_each_application_starts(name, python):
+    done = run(python, "-m", f"udpcore.apps.{name}", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "examples:" in done.stdout
+    assert run(python, "-m", "udpcore", name, "--help").stdout == done.stdout
+
+
+def test_echo_answers_at_once(python):
+    began = time.monotonic()
+    with subprocess.Popen(
+        [python, "-m", "udpcore", "echo", "--port", "0"], stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stderr
+        port = server.stderr.readline().split("port ")[1].partition(";")[0]
+        done = run(python, "-m", "udpcore.apps.echo", "--to", f"127.0.0.1:{port}", "salut")
+        server.terminate()
+    assert done.stdout == "ECHO: salut\n"
+    assert time.monotonic() - began < 50
+
+
+NOBODY = "127.0.0.1:9"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["video", "send", NOBODY, "--source", "test", "-c", "2", "--fps", "100"],
+        ["voip", NOBODY, "--port", "0", "--seconds", "0.2"],
+        ["rate", NOBODY, "-c", "3"],
+        ["send", NOBODY, "hello"],
+        ["multicast", "send", "hello", "--interface", "lo"],
+        ["game", "--join", NOBODY, "--steps", "2"],
+        ["discover", "--port", "0", "--timeout", "0.2"],
+        ["doctor"],
+    ],
+)
+def test_it_works_without_any_extra(words, python):
+    done = run(python, "-m", "udpcore", *words, "--json")
+    assert done.returncode in (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    json.loads(done.stdout.splitlines()[0] if words[0] == "multicast" else done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["voip", NOBODY, "--port", "0", "--codec", "opus"], "Opus needs PyAV"),
+        (["voip", NOBODY, "--port", "0", "--source", "mic"], "microphone and speaker need"),
+        (["voip", NOBODY, "--port", "0", "--sink", "speaker"], "microphone and speaker need"),
+        (["voip", NOBODY, "--port", "0", "--cancel-echo"], "echo cancellation needs"),
+        (["video", "send", NOBODY, "--source", "camera"], "needs OpenCV"),
+        (["video", "send", NOBODY, "--source", __file__], "needs OpenCV"),
+    ],
+)
+def test_a_missing_extra_names_the_exact_pip_command(words, what, python):
+    done = run(python, "-m", "udpcore", *words)
+    assert done.returncode == 1
+    assert what in done.stderr
+    assert PIP in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_window_without_opencv_is_said_before_anything_is_received(python):
+    done = run(python, "-m", "udpcore", "video", "recv", "0", "--window")
+    assert done.returncode == 1
+    assert f"a window needs OpenCV: {PIP}" in done.stderr
