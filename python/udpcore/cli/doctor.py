@@ -14,6 +14,12 @@ from udpcore.apps._interfaces import interfaces
 from udpcore.cli._apps import print_json
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
+EXAMPLES = """\
+examples:
+  udpcore doctor                   ok, or why not and how to mend it
+  sudo udpcore doctor              the same with root's rights
+  udpcore doctor --json            for programs
+  NO_COLOR=1 udpcore doctor        without colours"""
 BUFFER_BYTES_WANTED = 4 << 20
 SOL_UDP, UDP_SEGMENT, UDP_GRO, SO_BINDTODEVICE = 17, 103, 104, 25
 WAIT_SECONDS = 1.0
@@ -33,7 +39,7 @@ class Finding:
 
 def main(prog: str, argv: list[str]) -> int:
     """Check everything; 1 when something that is needed does not work."""
-    parser = Parser(prog, "Check what this machine's network can do.")
+    parser = Parser(prog, "Check what this machine's network can do.", EXAMPLES)
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     arguments = parser.parse_args(argv)
     findings = [_guarded(check) for check in CHECKS]

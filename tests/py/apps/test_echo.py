@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
 
@@ -43,6 +48,15 @@ def test_a_peer_that_went_away_does_not_stop_the_server(server, plain):
             gone.sendto(b"bye", ("127.0.0.1", server.port))
     plain.sendto(b"", ("127.0.0.1", server.port))
     assert plain.recvfrom(4096)[0] == b"ECHO: "
+
+
+def test_an_answer_that_cannot_be_sent_is_an_error_and_the_server_goes_on(server, plain):
+    """Port 0 is nobody's; the other address is unreachable from the one the server is bound to."""
+    for unreachable in (("127.0.0.1", 0), ("255.255.255.255", 9), ("192.0.2.1", 9)):
+        server.handle_datagram(b"hello", unreachable)
+    assert server.stats["errors"] >= 2
+    plain.sendto(b"still there?", ("127.0.0.1", server.port))
+    assert plain.recvfrom(4096)[0] == b"ECHO: still there?"
 
 
 def test_raw_echoes_bytes_untouched(plain):
@@ -110,6 +124,35 @@ def test_round_trips_count_loss_and_match_numbers_through_the_bad_link(server, b
     assert report.sent == 150
     assert 14 <= report.min_ms <= report.avg_ms <= report.max_ms
     assert report["avg_ms"] == report.avg_ms
+
+
+def test_tcp_echo_through_a_bad_stream_is_slow_and_whole():
+    """What the user sees: the same bytes, later, however small the pieces they come in."""
+    with TCPEchoServer("127.0.0.1", 0) as server:
+        server.start()
+        words = ["--listen", "127.0.0.1:0", "--upstream", f"127.0.0.1:{server.port}"]
+        words += ["--delay", "10ms", "--jitter", "5ms", "--seed", "7"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "udpcore", "netem", "stream", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as stream:
+            assert stream.stderr
+            address = re.findall(r"stream (\S+):(\d+) ->", stream.stderr.readline())[0]
+            began = time.monotonic()
+            with TCPEchoClient(address[0], int(address[1])) as client:
+                assert client.send_message("é" * 20_000) == "é" * 20_000
+            assert time.monotonic() - began > 0.02
+            stream.send_signal(signal.SIGINT)
+
+
+def test_a_plain_tcp_client():
+    with TCPEchoServer("127.0.0.1", 0) as server:
+        server.start()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as plain:
+            plain.sendall(b"\x00\xff any bytes")
+            assert plain.recv(100) == b"\x00\xff any bytes"
 
 
 def test_tcp_echo(wait_until):

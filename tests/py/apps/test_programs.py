@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import subprocess
@@ -57,10 +60,66 @@ def test_both_doors_lead_to_the_same_help(module):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_wrong_option_says_which_was_meant(verb):
-    done = command(verb, "--jsom")
-    assert done.returncode == 2
-    assert "udpcore" in done.stderr
-    assert "--help" in done.stderr
+    needed = {"ping": ["h:1"], "rate": ["h:1"], "recv": ["0"], "send": ["h:1"], "voip": ["h:1"]}
+    needed |= {"multicast": ["recv"], "stream": ["recv", "x"], "video": ["recv", "0"]}
+    done = command(verb, *needed.get(verb, []), "--jsom")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"udpcore {verb}: unknown argument '--jsom'; did you mean '--json'?" in done.stderr
+    assert f"Try 'udpcore {verb} --help'." in done.stderr
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_teaches_by_example(verb):
+    shown = command(verb, "--help").stdout
+    assert shown.partition("examples:")[2].count(f"udpcore {verb}") >= 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["ping", "nowhere"], "'nowhere' is not HOST:PORT"),
+        (["ping", "h:70000"], "'70000' is not a port of 0 to 65535"),
+        (["ping", "h:1", "-c", "0"], "'0' is not a whole number above 0"),
+        (["rate", "h:1", "--rate", "-5"], "'-5' is not a number above 0"),
+        (["metrics", "--flush", "x"], "'x' is not a number above 0"),
+        (["echo", "hello"], "a message needs --to HOST:PORT"),
+        (["discover", "--port", "http"], "'http' is not a port"),
+        (["video", "recv", "h:1"], "'h:1' is not a port"),
+        (["stream", "send", "/none"], "/none is not a file: give one to send"),
+        (["packet"], "give a capture file, or --hex"),
+    ],
+)
+def test_wrong_arguments_say_what_and_why(words, why):
+    done = command(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert why in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def on_a_terminal(*words: str, **variables: str) -> bytes:
+    """What a program shows on a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "udpcore", *words],
+        stdout=theirs,
+        stderr=theirs,
+        env=environment | {"TERM": "xterm"} | variables,
+    ):
+        os.close(theirs)
+        shown = b""
+        # The terminal is closed with the program: then reading fails.
+        with contextlib.suppress(OSError):
+            while data := os.read(ours, 4096):
+                shown += data
+    os.close(ours)
+    return shown
+
+
+def test_colours_on_a_terminal_and_none_with_no_color():
+    assert b"\x1b[32mok\x1b[0m" in on_a_terminal("doctor")
+    assert b"\x1b" not in on_a_terminal("doctor", NO_COLOR="1")
+    assert "\x1b" not in command("doctor").stdout
 
 
 NOBODY = "127.0.0.1:9"
@@ -199,18 +258,73 @@ def test_echo_client_words_and_lines(echo_port):
     assert command(*to, input="a\nb\n").stdout == "ECHO: a\nECHO: b\n"
 
 
+def test_ping_shows_each_echo_as_it_comes(echo_port):
+    """The first line is there while the next probe waits for its turn, an hour later."""
+    words = ["ping", f"127.0.0.1:{echo_port}", "--interval", "3600"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "udpcore", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout
+        assert program.stdout.readline().startswith(f"#0 from 127.0.0.1:{echo_port}: ")
+        program.send_signal(signal.SIGINT)
+        out = program.communicate(timeout=20)[0]
+    assert "1 sent, 1 received, 0.0% loss" in out
+    assert program.returncode == 130
+
+
+def test_ping_through_the_bad_link_says_what_is_lost(echo_port, bad_link):
+    with bad_link(("127.0.0.1", echo_port)) as proxy:
+        host, port = proxy.address
+        done = command("ping", f"{host}:{port}", "-c", "200", "-i", "0.005", "-W", "3", "--json")
+    numbers = json.loads(done.stdout)
+    # 19 % of the round trips are lost; 200 of them lie within 4 deviations (11 %).
+    assert 0.08 < numbers["loss"] < 0.30
+    assert numbers["duplicates"] > 0
+    assert numbers["out_of_order"] > 0
+    assert numbers["jitter_ms"] > 0
+    assert numbers["min_ms"] >= 14
+
+
 def test_ping_of_nobody_fails():
     done = command("ping", "127.0.0.1:9", "-c", "1", "-W", "0.1")
     assert done.returncode == 1
     assert "100.0% loss" in done.stdout
 
 
+CHECKS = {"udp loopback", "ipv6", "multicast", "broadcast", "socket buffers", "GSO and GRO"}
+CHECKS |= {"raw packets", "ports below 1024"}
+
+
 def test_doctor_says_ok_or_why():
     done = command("doctor", "--json")
     findings = json.loads(done.stdout)
-    assert {"udp loopback", "multicast", "ipv6"} <= {one["name"] for one in findings}
-    assert all(one["ok"] or one["why"] for one in findings)
+    assert {one["name"] for one in findings} <= CHECKS | {"segmentation offload", "buffers"}
+    assert len(findings) == len(CHECKS)
+    assert all(one["ok"] or (one["why"] and one["fix"]) for one in findings)
     assert command("doctor").stdout.count("\n") >= len(findings)
+
+
+def test_doctor_finds_everything_well_on_a_network_of_its_own(lan):
+    process = lan.start(
+        "a", sys.executable, "-m", "udpcore", "doctor", "--json", stdout=subprocess.PIPE
+    )
+    findings = {one["name"]: one for one in json.loads(process.communicate(timeout=50)[0])}
+    for name in ("udp loopback", "ipv6", "multicast", "broadcast", "raw packets"):
+        assert findings[name]["ok"], findings[name]
+
+
+def test_doctor_says_why_and_how_to_mend_it_where_there_is_nothing():
+    """A namespace with nothing but a loopback that is switched off, and no rights."""
+    words = ["unshare", "--net", "setpriv", "--bounding-set=-all", "--inh-caps=-all"]
+    words += [sys.executable, "-m", "udpcore", "doctor"]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 1
+    assert "fix: ip link set lo up" in done.stdout
+    assert "setcap cap_net_raw+ep" in done.stdout
+    assert "Traceback" not in done.stderr
 
 
 def test_packet_draws_hex():
