@@ -23,8 +23,17 @@ const FLOORS: &[(&str, &[&str])] = &[
 const PURE_FLOORS: &[&str] = &["wire", "flow", "fec", "arq", "transport", "dns", "apps"];
 
 /// The files of `netem` that touch the world; the others are as pure as the lower floors.
-const NETEM_DRIVERS: &[&str] =
-    &["relay", "stream", "bridge", "run", "cli", "main.rs", "clock", "capture/writer"];
+const NETEM_DRIVERS: &[&str] = &[
+    "relay",
+    "stream",
+    "bridge",
+    "run",
+    "cli",
+    "main.rs",
+    "clock",
+    "capture/writer",
+    "control/server",
+];
 
 /// Words that a pure file never contains, with what to do instead.
 const IMPURE_WORDS: &[(&str, &str)] = &[

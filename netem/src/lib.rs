@@ -9,6 +9,7 @@
 //! sim | relay | stream | bridge    the drivers of that pipeline: virtual time, UDP, TCP, packets
 //! live                         running networks: what can be seen of them and changed
 //! capture                      what passes, as a pcapng file with the reason of every drop
+//! control                      running networks read and changed over HTTP, with a page
 //! cli                          the command line around the drivers
 //! ```
 //!
@@ -21,6 +22,7 @@ pub mod bridge;
 pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod control;
 pub mod fault;
 pub mod impair;
 pub mod link;

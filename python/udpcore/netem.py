@@ -118,6 +118,9 @@ class Proxy:
     after :meth:`close`; a disk that does not keep up costs packets in the file, never in the
     network, which is then said by a ``RuntimeWarning``.
 
+    ``control=("127.0.0.1", 0)`` answers HTTP while the proxy runs, on this machine only: a page
+    with moving plots at ``/``, ``/metrics`` for Prometheus, ``PATCH /links/up`` to change options.
+
     With a ``scenario`` the network changes as its timeline says, from the moment it is made.
 
     Raises ValueError for a bad value, TypeError for an unknown option, OverflowError for a port
@@ -145,15 +148,19 @@ class Proxy:
         down: LinkOptions | None = None,
         seed: int | None = None,
         pcap: str | PathLike[str] | None = None,
+        control: Address | None = None,
         scenario: str | PathLike[str] | None = None,
         replay: str | None = None,
         faults: Iterable[Fault] = (),
         **options: Unpack[LinkOptions],
     ) -> None:
-        refuse_unknown("Proxy()", options, OPTIONS, ("upstream", "listen", "pcap", *MORE))
+        refuse_unknown(
+            "Proxy()", options, OPTIONS, ("upstream", "listen", "pcap", "control", *MORE)
+        )
         said = Said(options, up, down, scenario, replay, faults)
         upstream, listen = address_of("upstream", upstream), address_of("listen", listen)
-        given = said.up, said.down, said.seed(seed), pcap, said.scenario
+        control = None if control is None else address_of("control", control)
+        given = said.up, said.down, said.seed(seed), pcap, said.scenario, control
         self._relay, self._said = _core.NetemRelay(upstream, listen, *given), said
 
     @property
@@ -175,6 +182,11 @@ class Proxy:
     def closed(self) -> bool:
         """Whether :meth:`close` was called."""
         return self._relay.closed
+
+    @property
+    def control(self) -> Address | None:
+        """Where the control over HTTP listens, until :meth:`close`."""
+        return self._relay.control
 
     def stats(self) -> ProxyStats:
         """Return the counters so far; after :meth:`close`, the final ones."""

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use netem::control::{Control, ControlError};
 use netem::live::{Conductor, Network as _};
 use netem::relay::{Relay, RelayConfig, RelayError, RelayStats, resolve};
 use netem::timeline::{Change, Timeline};
@@ -30,13 +31,15 @@ pub(crate) struct NetemRelay {
     relay: Arc<Relay>,
     /// While there is one, the timeline goes on.
     conductor: Mutex<Option<Conductor>>,
+    /// While there is one, it answers HTTP.
+    control: Mutex<Option<Control>>,
     has_scenario: bool,
 }
 
 #[pymethods]
 impl NetemRelay {
     #[new]
-    #[pyo3(signature = (upstream, listen, up, down, seed=None, pcap=None, scenario=None))]
+    #[pyo3(signature = (upstream, listen, up, down, seed=None, pcap=None, scenario=None, control=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -47,6 +50,7 @@ impl NetemRelay {
         seed: Option<&Bound<'_, PyAny>>,
         pcap: Option<PathBuf>,
         scenario: Option<String>,
+        control: Option<(String, i64)>,
     ) -> PyResult<Self> {
         let has_scenario = scenario.is_some();
         let Network { up, down, seed, timeline } = network(up, down, seed, scenario)?;
@@ -61,8 +65,10 @@ impl NetemRelay {
         };
         let relay = py.detach(start).map_err(|error| relay_error(py, &error))?;
         let relay = Arc::new(relay);
+        let control = control.map(|at| start_control(py, &relay, &at)).transpose()?;
         let conductor = Conductor::start(Arc::clone(&relay) as _, timeline)?;
-        Ok(Self { relay, conductor: Mutex::new(Some(conductor)), has_scenario })
+        let (conductor, control) = (Mutex::new(Some(conductor)), Mutex::new(control));
+        Ok(Self { relay, conductor, control, has_scenario })
     }
 
     #[getter]
@@ -78,6 +84,13 @@ impl NetemRelay {
     #[getter]
     fn seed(&self) -> u64 {
         self.relay.seed().0
+    }
+
+    /// Where the control listens, until the end.
+    #[getter]
+    fn control(&self, py: Python<'_>) -> Option<(String, u16)> {
+        let control = self.control.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner);
+        control.as_ref().map(|control| pair(control.address()))
     }
 
     #[getter]
@@ -144,6 +157,7 @@ impl NetemRelay {
 
 impl NetemRelay {
     fn end(&self) {
+        drop(self.control.lock().unwrap_or_else(PoisonError::into_inner).take());
         drop(self.conductor.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.relay.close();
     }
@@ -381,6 +395,18 @@ pub(crate) fn netem_main(py: Python<'_>, prog: &str, argv: Vec<OsString>) -> PyR
 fn lock<'a, T>(py: Python<'_>, mutex: &'a Mutex<T>) -> PyResult<MutexGuard<'a, T>> {
     refuse_within_predicate()?;
     Ok(mutex.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner))
+}
+
+fn start_control(py: Python<'_>, relay: &Arc<Relay>, at: &(String, i64)) -> PyResult<Control> {
+    let (host, port) = address("control", at)?;
+    let address = resolve(host, port).map_err(|error| relay_error(py, &error))?;
+    let start = || Control::start(Arc::clone(relay) as _, address, false);
+    py.detach(start).map_err(|error| match error {
+        ControlError::NotLoopback { .. } => PyValueError::new_err(error.to_string()),
+        ControlError::System { ref source, .. } => {
+            PyOSError::new_err((source.raw_os_error(), error.to_string()))
+        }
+    })
 }
 
 /// The port as the standard library checks it.

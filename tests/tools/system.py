@@ -28,6 +28,7 @@ COMMANDS = {
     "dig": "bind9-dnsutils",
     "iperf3": "iperf3",
     "tshark": "tshark",
+    "chromium": "chromium",
     "tcpdump": "tcpdump",
     "dnsmasq": "dnsmasq-base",
     "ffmpeg": "ffmpeg",

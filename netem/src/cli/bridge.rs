@@ -28,7 +28,7 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLE)
         .arg(interface("left", "The interface whose frames go up"))
         .arg(interface("right", "The interface whose frames go down"));
-    options::add(command).args(run::args())
+    options::add(command).args(run::args()).args(run::network_args())
 }
 
 pub(super) fn run(

@@ -33,7 +33,7 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLE)
         .arg(endpoint("listen").help("Where clients send to; port 0: a free one"))
         .arg(endpoint("upstream").help("The server"));
-    options::add(command).args(run::args()).args([
+    options::add(command).args(run::args()).args(run::network_args()).args([
         Arg::new("clients")
             .long("clients")
             .value_name("NUMBER")

@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
+use super::endpoint::Endpoint;
 use super::report::{self, Summary};
 use super::{EXIT_INTERRUPTED, EXIT_OK, Failure, Interrupted};
 use crate::capture::CaptureStats;
+use crate::control::{Control, ControlError};
 use crate::live::Network;
 use crate::random::Seed;
+use crate::relay::resolve;
 use crate::stats::LinkStats;
 use crate::units::Nanos;
 
@@ -79,6 +82,39 @@ pub(super) fn args() -> [Arg; 5] {
     ]
 }
 
+/// The options of what can be steered while it runs.
+pub(super) fn network_args() -> [Arg; 2] {
+    [
+        Arg::new("control")
+            .long("control")
+            .value_name("HOST:PORT")
+            .value_parser(value_parser!(Endpoint))
+            .help("Answer HTTP there: a page with plots, metrics for Prometheus, changes"),
+        Arg::new("control-public")
+            .long("control-public")
+            .action(ArgAction::SetTrue)
+            .requires("control")
+            .help("Let other machines reach the control, and change this network"),
+    ]
+}
+
+/// Starts the control, if one is asked for and there is something to steer.
+fn control(matches: &ArgMatches, driver: &impl Driver) -> Result<Option<Control>, Failure> {
+    let asked = matches.try_get_one::<Endpoint>("control").ok().flatten();
+    let (Some(Endpoint { host, port }), Some(network)) = (asked, driver.network()) else {
+        return Ok(None);
+    };
+    let failure = |error: String| Failure::Work(error);
+    let address = resolve(host, *port).map_err(|error| failure(format!("--control: {error}")))?;
+    let control = Control::start(network, address, matches.get_flag("control-public"));
+    let control = control.map_err(|error| {
+        let hint = matches!(error, ControlError::NotLoopback { .. });
+        failure(format!("{error}{}", if hint { " (--control-public)" } else { "" }))
+    })?;
+    let _ = writeln!(io::stderr(), "netem control http://{}/", control.address());
+    Ok(Some(control))
+}
+
 /// Where to capture to, if anywhere.
 pub(super) fn pcap(matches: &ArgMatches) -> Option<PathBuf> {
     matches.get_one::<PathBuf>("pcap").cloned()
@@ -96,9 +132,11 @@ pub(super) fn run<D: Driver>(
     let driver = start()?;
     let title = format!("{}, seed {}", driver.title(), driver.seed());
     let _ = writeln!(io::stderr(), "netem {title}");
+    let control = control(matches, &driver)?;
     let begin = Instant::now();
     let until = matches.get_one::<Nanos>("duration").map(|time| time.to_duration());
     let stopped = watch(&driver, begin, until, interrupted);
+    drop(control);
     driver.close();
     let (seed, elapsed, counters) = (driver.seed(), begin.elapsed(), driver.counters());
     let summary = Summary { title: &title, seed, elapsed, counters: &counters };
