@@ -11,13 +11,15 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::flows::FlowTable;
+use super::frame::{Frame, Pool};
 use super::frame_io::FrameIo;
-use super::segment::{HEADER_BYTES, segments};
+use super::outbox::Outbox;
+use super::piece::Piece;
 use super::{BridgeConfig, BridgeError, BridgeStats};
 use crate::capture::{FrameTap, Seen};
 use crate::clock::{Clock, Shared, Timer};
 use crate::link::{Link, Outcome};
-use crate::packet::{Direction, Packet};
+use crate::packet::{Direction, FlowOrdinal, Packet};
 use crate::random::Seed;
 use crate::units::Nanos;
 use crate::verdict::DropReason;
@@ -25,20 +27,19 @@ use crate::verdict::DropReason;
 const WAKER: Token = Token(2);
 const TIMER: Token = Token(3);
 
-/// Frames taken from one interface in one turn.
-const BATCH: usize = 64;
 const EVENTS_MAX: usize = 16;
-/// Buffers kept for reuse, and the largest that is worth keeping.
-const SPARE_BUFFERS_MAX: usize = 4096;
-const SPARE_BYTES_MAX: usize = 4096;
+/// An interface that went down is looked for so often: its end is not told.
+const DOWN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// One direction: where frames come from, what happens to them, where they go.
 #[derive(Debug)]
 struct Side {
     /// Frames of this direction come in here; those of the other go out here.
     io: Box<dyn FrameIo>,
-    link: Link<Vec<u8>>,
+    link: Link<Piece>,
     is_readable: bool,
+    /// The interface went down, and has given no frame since.
+    is_down: bool,
 }
 
 /// Everything the engine works on, and the handle looks at.
@@ -47,7 +48,10 @@ pub(super) struct Core {
     /// Left (up), right (down).
     sides: [Side; 2],
     flows: FlowTable,
-    spare: Vec<Vec<u8>>,
+    pool: Pool,
+    /// Frames that just came in, and those that leave: empty between two turns.
+    inbox: Vec<Arc<Frame>>,
+    outbox: Outbox,
     segmented: u64,
     receive_errors: u64,
     vanished: Option<String>,
@@ -62,9 +66,9 @@ impl Core {
         right: Box<dyn FrameIo>,
     ) -> Self {
         let side = |io, direction, config: &crate::LinkConfig, log| {
-            let link = Link::new(direction, config.clone(), seed).with_log(log);
+            let link = Link::new(direction, config.clone(), seed).with_log(log).with_bytes();
             // Frames may have come before the event loop knew: look once in any case.
-            Side { io, link, is_readable: true }
+            Side { io, link, is_readable: true, is_down: false }
         };
         let log = config.log_packets_max;
         Self {
@@ -73,7 +77,9 @@ impl Core {
                 side(right, Direction::Down, &config.down, log),
             ],
             flows: FlowTable::default(),
-            spare: Vec::new(),
+            pool: Pool::default(),
+            inbox: Vec::new(),
+            outbox: Outbox::default(),
             segmented: 0,
             receive_errors: 0,
             vanished: None,
@@ -90,7 +96,8 @@ impl Core {
         self.tap.as_ref()
     }
 
-    pub(super) fn stats(&self) -> BridgeStats {
+    pub(super) fn stats(&mut self) -> BridgeStats {
+        self.count_overruns();
         BridgeStats {
             up: *self.sides[0].link.stats(),
             down: *self.sides[1].link.stats(),
@@ -100,7 +107,7 @@ impl Core {
         }
     }
 
-    pub(super) const fn link(&mut self, direction: Direction) -> &mut Link<Vec<u8>> {
+    pub(super) const fn link(&mut self, direction: Direction) -> &mut Link<Piece> {
         &mut self.sides[direction as usize].link
     }
 
@@ -116,91 +123,161 @@ impl Core {
         self.sides.iter().all(|side| !side.is_readable)
     }
 
+    /// What the system dropped because the bridge was too slow is the bridge's own loss. Their
+    /// sizes are not known.
+    fn count_overruns(&mut self) {
+        for Side { io, link, .. } in &mut self.sides {
+            for _ in 0..io.overruns() {
+                link.refuse(0, DropReason::RelayOverrun);
+            }
+        }
+    }
+
     /// Takes a batch of frames from one interface.
     fn read(&mut self, place: usize, clock: &Clock) {
-        let Self { sides, flows, spare, segmented, receive_errors, vanished, tap } = self;
-        let Side { io, link, is_readable } = &mut sides[place];
-        for _ in 0..BATCH {
-            match io.receive() {
-                Ok(Some(frame)) => {
-                    let now = clock.now();
-                    let mut count = 0u64;
-                    for segment in segments(frame) {
-                        let mut payload = spare.pop().unwrap_or_default();
-                        segment.write_to(&mut payload);
-                        let bytes = payload.get(HEADER_BYTES..).unwrap_or_default();
-                        let (flow, size_bytes) = (flows.ordinal_of(bytes), bytes.len() as u32);
-                        let copy = tap.is_some().then(|| payload.clone());
-                        let verdict = link.input(now, Packet { flow, size_bytes, payload });
-                        if let (Some(tap), Some(frame)) = (tap.as_ref(), copy) {
-                            let (direction, bytes) = (link.direction(), &frame[..]);
-                            let seen = Seen { now, direction, flow, id: 0, tos: 0, bytes };
-                            tap.came_in(&seen, &verdict);
-                        }
-                        count += 1;
-                    }
-                    *segmented += u64::from(count > 1);
+        let Self { sides, flows, pool, inbox, segmented, receive_errors, vanished, tap, .. } = self;
+        let Side { io, link, is_readable, is_down } = &mut sides[place];
+        match io.receive(pool, inbox) {
+            Ok(has_more) => {
+                *is_readable = has_more;
+                *is_down &= inbox.is_empty();
+            }
+            Err(_) => {
+                *receive_errors += 1;
+                *is_down = true;
+            }
+        }
+        if *is_down && !io.exists() {
+            *vanished = Some(io.name().to_owned());
+        }
+        let now = clock.now();
+        for frame in inbox.drain(..) {
+            let (flow, count) = (flows.ordinal_of(frame.body()), frame.parts());
+            *segmented += u64::from(count > 1);
+            for part in 0..count {
+                let mut piece = Piece { frame: Arc::clone(&frame), parts: part..part + 1 };
+                if link.config().looks_into_packets() {
+                    piece.own();
                 }
-                Ok(None) => {
-                    *is_readable = false;
-                    return;
-                }
-                Err(_) => {
-                    *receive_errors += 1;
-                    if !io.exists() {
-                        *vanished = Some(io.name().to_owned());
-                        return;
-                    }
+                let shown = tap.is_some().then(|| piece.clone());
+                let size_bytes = piece.size_bytes();
+                let verdict = link.input(now, Packet { flow, size_bytes, payload: piece });
+                if let (Some(tap), Some(piece)) = (tap.as_ref(), shown) {
+                    let mut bytes = Vec::new();
+                    piece.frame.write_to(&piece.parts, &mut bytes);
+                    let (direction, bytes) = (link.direction(), &bytes[..]);
+                    tap.came_in(&Seen { now, direction, flow, id: 0, tos: 0, bytes }, &verdict);
                 }
             }
+            pool.give_back(frame);
         }
     }
 
     /// Sends everything that is due at `now`.
     fn release(&mut self, now: Nanos) {
-        let [left, right] = &mut self.sides;
-        for (from, to) in [(&mut left.link, &mut right.io), (&mut right.link, &mut left.io)] {
-            while let Some(outcome) = from.poll_outcome(now) {
-                let (packet, mut dropped) = match outcome {
-                    Outcome::Delivered(packet) => (packet, None),
-                    Outcome::Dropped(packet, reason) => (packet, Some(reason)),
-                };
-                if dropped.is_none()
-                    && let Err(error) = to.send(&packet.payload)
-                {
-                    from.revoke_delivery(packet.size_bytes, reason(&error));
-                    dropped = Some(reason(&error));
-                }
-                if let Some(tap) = &self.tap {
-                    let (direction, flow, bytes) = (from.direction(), packet.flow, &packet.payload);
-                    let seen = Seen { now, direction, flow, id: 0, tos: 0, bytes };
-                    tap.left(&seen, dropped);
-                }
-                let mut buffer = packet.payload;
-                if self.spare.len() < SPARE_BUFFERS_MAX && buffer.capacity() <= SPARE_BYTES_MAX {
-                    buffer.clear();
-                    self.spare.push(buffer);
-                }
+        for from in 0..self.sides.len() {
+            while self.collect(from, now) {
+                self.send(from, now);
             }
         }
     }
 
+    /// Gathers what is due; `false`: nothing is.
+    fn collect(&mut self, from: usize, now: Nanos) -> bool {
+        let Self { sides, outbox, tap, pool, .. } = self;
+        let link = &mut sides[from].link;
+        while !outbox.is_full() {
+            match link.poll_outcome(now) {
+                Some(Outcome::Delivered(packet)) => outbox.push(packet.payload, packet.flow),
+                Some(Outcome::Dropped(packet, reason)) => {
+                    let direction = link.direction();
+                    show_leaving(
+                        tap.as_ref(),
+                        (now, direction),
+                        &packet.payload,
+                        packet.flow,
+                        Some(reason),
+                    );
+                    pool.give_back(packet.payload.frame);
+                }
+                None => break,
+            }
+        }
+        !outbox.from(0).is_empty()
+    }
+
+    /// Sends what was gathered; what the interface does not take is dropped, by reason.
+    fn send(&mut self, from: usize, now: Nanos) {
+        let Self { sides, outbox, tap, pool, .. } = self;
+        let [left, right] = sides;
+        let (link, to) = match from {
+            0 => (&mut left.link, &mut right.io),
+            _ => (&mut right.link, &mut left.io),
+        };
+        let (tap, way) = (tap.as_ref(), (now, link.direction()));
+        let mut next = 0;
+        while let Some(first) = outbox.from(next).first() {
+            match to.send(outbox.from(next)) {
+                Ok(count) => {
+                    for sent in &outbox.from(next)[..count] {
+                        show_leaving(tap, way, &sent.piece, sent.flow, None);
+                    }
+                    next += count;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // The interface or the system may not cut frames of this kind.
+                Err(error) if first.packets() > 1 && is_about_size(&error) => {
+                    outbox.take_apart(next);
+                }
+                Err(error) => {
+                    let reason = reason(&error);
+                    show_leaving(tap, way, &first.piece, first.flow, Some(reason));
+                    for size_bytes in first.sizes() {
+                        link.revoke_delivery(size_bytes, reason);
+                    }
+                    next += 1;
+                }
+            }
+        }
+        outbox.clear(|frame| pool.give_back(frame));
+    }
+
     fn shut_down(&mut self, now: Nanos) {
+        self.count_overruns();
         for Side { link, .. } in &mut self.sides {
             while let Some(packet) = link.poll(Nanos::MAX) {
-                link.revoke_delivery(packet.size_bytes, DropReason::Closed);
-                if let Some(tap) = &self.tap {
-                    let (direction, flow, bytes) = (link.direction(), packet.flow, &packet.payload);
-                    let seen = Seen { now, direction, flow, id: 0, tos: 0, bytes };
-                    tap.left(&seen, Some(DropReason::Closed));
-                }
+                let closed = DropReason::Closed;
+                link.revoke_delivery(packet.size_bytes, closed);
+                let way = (now, link.direction());
+                show_leaving(self.tap.as_ref(), way, &packet.payload, packet.flow, Some(closed));
             }
         }
         if let Some(tap) = &mut self.tap {
             tap.finish();
         }
-        self.spare = Vec::new();
+        self.pool.clear();
     }
+}
+
+/// Shows the packets of `piece` to the capture, each by itself.
+fn show_leaving(
+    tap: Option<&FrameTap>,
+    (now, direction): (Nanos, Direction),
+    piece: &Piece,
+    flow: FlowOrdinal,
+    dropped: Option<DropReason>,
+) {
+    let Some(tap) = tap else { return };
+    for part in piece.parts.clone() {
+        let mut bytes = Vec::new();
+        piece.frame.write_to(&(part..part + 1), &mut bytes);
+        tap.left(&Seen { now, direction, flow, id: 0, tos: 0, bytes: &bytes }, dropped);
+    }
+}
+
+/// Whether several packets in one frame may be what the error is about.
+fn is_about_size(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EMSGSIZE | libc::EOPNOTSUPP))
 }
 
 fn reason(error: &io::Error) -> DropReason {
@@ -236,11 +313,12 @@ impl Engine {
         let mut events = Events::with_capacity(EVENTS_MAX);
         let shared = Arc::clone(&self.shared);
         while !shared.is_closing() {
-            let (deadline, is_idle) = {
+            let (deadline, is_idle, is_down) = {
                 let core = shared.lock();
-                (core.next_deadline(), core.is_idle())
+                let is_down = core.sides.iter().any(|side| side.is_down);
+                (core.next_deadline(), core.is_idle(), is_down)
             };
-            if self.wait(&mut events, deadline, is_idle).is_err() {
+            if self.wait(&mut events, deadline, is_idle, is_down).is_err() {
                 break;
             }
             let mut core = shared.lock_last();
@@ -248,6 +326,9 @@ impl Engine {
                 if let Some(side) = core.sides.get_mut(event.token().0) {
                     side.is_readable = true;
                 }
+            }
+            for side in &mut core.sides {
+                side.is_readable |= side.is_down;
             }
             core.release(self.clock.now());
             for place in 0..core.sides.len() {
@@ -269,11 +350,13 @@ impl Engine {
         events: &mut Events,
         deadline: Option<Nanos>,
         is_idle: bool,
+        is_down: bool,
     ) -> io::Result<()> {
         let timeout = match is_idle {
             true => self.timer.arm(self.clock.now(), deadline)?,
             false => Some(Duration::ZERO),
         };
+        let timeout = timeout.or(is_down.then_some(DOWN_INTERVAL));
         match self.poll.poll(events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
             result => result?,

@@ -1,9 +1,11 @@
 //! A bridge between two interfaces: every frame that comes in on one goes out on the other, and
 //! the wire between is bad. `up` is left to right.
 //!
-//! Works for every protocol. Decides per packet as it would be on the wire: a frame that the
-//! sender left to be cut into segments (TSO, UDP GSO) is cut first. Checksums that the sender left
-//! to the hardware are carried across as such, so nothing has to be switched off.
+//! Works for every protocol. Decides per packet as it would be on the wire: each segment of a
+//! frame that the sender left to be cut (TSO, UDP GSO) has its own fate, and those that leave
+//! together leave in one frame again. Checksums that the sender left to the hardware are carried
+//! across as such, VLAN tags that the interface took off are put back: nothing has to be switched
+//! off.
 //!
 //! Rules of this folder: `pnet` is named here only; a frame is never trusted; every frame is
 //! counted by reason; the interfaces are left as they were found.
@@ -11,7 +13,11 @@
 mod engine;
 mod error;
 mod flows;
+mod frame;
 mod frame_io;
+mod outbox;
+mod packet_io;
+mod piece;
 mod segment;
 mod socket;
 
@@ -32,7 +38,7 @@ use engine::{Core, Engine};
 pub use error::BridgeError;
 pub use flows::TRACKED_FLOWS_MAX;
 #[doc(hidden)]
-pub use segment::check_frame;
+pub use piece::check_frame;
 
 /// What a bridge does, and between which interfaces.
 #[derive(Debug, Clone)]
@@ -51,6 +57,18 @@ pub struct BridgeConfig {
     pub log_packets_max: usize,
     /// Where to write what passes, see [`crate::capture`].
     pub pcap: Option<PathBuf>,
+    /// How frames are taken and sent.
+    pub backend: Backend,
+}
+
+/// How a bridge takes and sends frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// Many frames a system call, VLAN tags put back.
+    #[default]
+    Packet,
+    /// Through `pnet`, one frame after the other; VLAN tags that an interface takes off are lost.
+    Pnet,
 }
 
 impl BridgeConfig {
@@ -64,6 +82,7 @@ impl BridgeConfig {
             seed: None,
             log_packets_max: LOG_PACKETS_DEFAULT,
             pcap: None,
+            backend: Backend::default(),
         }
     }
 }
@@ -118,8 +137,8 @@ impl Bridge {
         if config.left == config.right {
             return Err(BridgeError::SameInterface { name: config.left });
         }
-        let left = frame_io::open(&config.left)?;
-        let right = frame_io::open(&config.right)?;
+        let left = frame_io::open(&config.left, config.backend)?;
+        let right = frame_io::open(&config.right, config.backend)?;
         let mut core = Core::new(&config, seed, left, right);
         if let Some(path) = &config.pcap {
             core.capture(FrameTap::create(path, &config.left, &config.right, seed)?);

@@ -1,45 +1,37 @@
-//! Frames that their sender left unfinished: cut into the packets that would be on the wire.
+//! Frames that their sender left to be cut: where their headers are, and the headers of a part.
 //!
 //! A frame comes with a `virtio_net_hdr` (virtio 1.2, section 5.1.6): it may say that a checksum
 //! is still to be computed, which is passed on as it is, and that the frame is to be cut into
-//! segments of a given size (TSO, UDP GSO), which is done here, because loss, duplication and
-//! reordering happen to packets. Each segment gets its own lengths, sequence number and flags, and
-//! says itself that its checksum is still to be computed.
+//! segments of a given size (TSO, UDP GSO). Loss, duplication and reordering happen to segments,
+//! because those are the packets on a wire; neighbours that leave together may leave in one frame
+//! again. A part of one or more segments gets its own lengths, sequence number and flags, and says
+//! itself that its checksum is still to be computed.
 //!
-//! Does not cut UDP fragmentation offload (no kernel sends it any more) or unknown types: such a
-//! frame is passed on whole.
+//! Does not know UDP fragmentation offload (no kernel sends it any more) or unknown types: such a
+//! frame is one packet.
 
 use std::ops::Range;
 
 /// Size of the `virtio_net_hdr` before each frame.
 pub(super) const HEADER_BYTES: usize = 10;
 
-const NEEDS_CSUM: u8 = 1;
+pub(super) const NEEDS_CSUM: u8 = 1;
 const GSO_TCPV4: u8 = 1;
 const GSO_TCPV6: u8 = 4;
 const GSO_UDP_L4: u8 = 5;
 /// Goes with a TCP type when the sender uses ECN: only the first segment carries CWR.
 const GSO_ECN: u8 = 0x80;
 
-const ETHERNET_BYTES: usize = 14;
-const VLAN_BYTES: usize = 4;
-const ETHERTYPE_IPV4: u16 = 0x0800;
-const ETHERTYPE_IPV6: u16 = 0x86DD;
+pub(super) const ETHERNET_BYTES: usize = 14;
+pub(super) const VLAN_BYTES: usize = 4;
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+pub(super) const ETHERTYPE_IPV6: u16 = 0x86DD;
 const ETHERTYPES_VLAN: [u16; 2] = [0x8100, 0x88A8];
 const IPV6_BYTES: usize = 40;
 const TCP_FIN_PSH: u8 = 0x09;
 const TCP_CWR: u8 = 0x80;
 const PROTOCOL_TCP: u8 = 6;
 const PROTOCOL_UDP: u8 = 17;
-
-/// A packet to be written from a frame.
-#[derive(Debug)]
-pub(super) enum Segment<'a> {
-    /// The frame as it is.
-    Whole(&'a [u8]),
-    /// A part of it, behind its headers.
-    Part { frame: &'a [u8], layout: Layout, payload: Range<usize>, is_first: bool, is_last: bool },
-}
 
 /// Where the headers of a frame that is to be cut are. Offsets from the Ethernet header.
 #[derive(Debug, Clone, Copy)]
@@ -52,26 +44,9 @@ pub(super) struct Layout {
     segment_bytes: usize,
 }
 
-/// The packets of `frame`, which begins with its `virtio_net_hdr`: one, or more to be cut.
-pub(super) fn segments(frame: &[u8]) -> impl Iterator<Item = Segment<'_>> {
-    let body = frame.get(HEADER_BYTES..).unwrap_or_default();
-    let layout = Layout::of(frame);
-    let (first, step) =
-        layout.map_or((0, body.len()), |layout| (layout.payload, layout.segment_bytes));
-    let starts = (first..body.len().max(first + 1)).step_by(step.max(1));
-    starts.map(move |start| match layout {
-        None => Segment::Whole(frame),
-        Some(layout) => {
-            let end = (start + layout.segment_bytes).min(body.len());
-            let (is_first, is_last) = (start == layout.payload, end == body.len());
-            Segment::Part { frame, layout, payload: start..end, is_first, is_last }
-        }
-    })
-}
-
 impl Layout {
     /// How to cut `frame`, or `None`: it goes on whole.
-    fn of(frame: &[u8]) -> Option<Self> {
+    pub(super) fn of(frame: &[u8]) -> Option<Self> {
         let (header, body) = frame.split_at_checked(HEADER_BYTES)?;
         let kind = header[1] & !GSO_ECN;
         let segment_bytes = usize::from(u16::from_ne_bytes([header[4], header[5]]));
@@ -107,7 +82,7 @@ impl Layout {
 }
 
 /// Where the network layer begins, behind any VLAN tags, and what it is.
-fn network_layer(body: &[u8]) -> Option<(usize, u16)> {
+pub(super) fn network_layer(body: &[u8]) -> Option<(usize, u16)> {
     let mut at = ETHERNET_BYTES;
     loop {
         let ethertype = word(body, at - 2)?;
@@ -118,56 +93,86 @@ fn network_layer(body: &[u8]) -> Option<(usize, u16)> {
     }
 }
 
-impl Segment<'_> {
-    /// Writes the packet, with its own `virtio_net_hdr`, to the empty buffer `out`.
-    pub(super) fn write_to(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Whole(frame) => out.extend_from_slice(frame),
-            Self::Part { frame, layout, payload, is_first, is_last } => {
-                let (header, body) = frame.split_at(HEADER_BYTES);
-                out.extend_from_slice(header);
-                // Not to be cut any more; the checksum stays to be computed.
-                out[1] = 0;
-                out[4..6].fill(0);
-                out.extend_from_slice(&body[..layout.payload]);
-                out.extend_from_slice(&body[payload.clone()]);
-                let number = (payload.start - layout.payload) / layout.segment_bytes;
-                let packet = &mut out[HEADER_BYTES..];
-                layout.finish(packet, number, payload.start, *is_first, *is_last);
-            }
+impl Layout {
+    /// How many segments there are in a frame of `body_bytes` from the Ethernet header on.
+    pub(super) fn segments(&self, body_bytes: usize) -> u32 {
+        (body_bytes - self.payload).div_ceil(self.segment_bytes) as u32
+    }
+
+    /// How long the headers are, from the Ethernet header on.
+    pub(super) const fn head_bytes(&self) -> usize {
+        self.payload
+    }
+
+    /// Where in the frame, from the Ethernet header on, the payload of `parts` is.
+    pub(super) fn payload_of(&self, parts: &Range<u32>, body_bytes: usize) -> Range<usize> {
+        let start = self.payload + parts.start as usize * self.segment_bytes;
+        let end = self.payload + parts.end as usize * self.segment_bytes;
+        start..end.min(body_bytes)
+    }
+
+    /// Appends the headers of `parts` of `frame` to `out`, its own `virtio_net_hdr` first.
+    pub(super) fn write_head(&self, frame: &[u8], parts: &Range<u32>, out: &mut Vec<u8>) {
+        let begin = out.len();
+        out.extend_from_slice(&frame[..HEADER_BYTES + self.payload]);
+        let body_bytes = frame.len() - HEADER_BYTES;
+        let payload = self.payload_of(parts, body_bytes);
+        let (header, head) = out[begin..].split_at_mut(HEADER_BYTES);
+        if parts.len() == 1 {
+            // Not to be cut any more; the checksum stays to be computed.
+            header[1] = 0;
+            header[4..6].fill(0);
         }
+        let place = Place {
+            number: parts.start,
+            offset: payload.start - self.payload,
+            length: self.payload + payload.len(),
+            is_last: payload.end == body_bytes,
+        };
+        self.finish(head, &place);
     }
 }
 
+/// What a part of a frame is.
+struct Place {
+    /// The number of its first segment.
+    number: u32,
+    /// Payload before it.
+    offset: usize,
+    /// Its length with headers, from the Ethernet header on.
+    length: usize,
+    is_last: bool,
+}
+
 impl Layout {
-    /// Puts right what differs from segment to segment.
-    fn finish(&self, packet: &mut [u8], number: usize, start: usize, first: bool, last: bool) {
-        let length = packet.len();
+    /// Puts right what differs from part to part.
+    fn finish(&self, packet: &mut [u8], place: &Place) {
+        let length = place.length;
         if self.is_ipv6 {
             put(packet, self.ip + 4, (length - self.ip - IPV6_BYTES) as u16);
         } else {
             put(packet, self.ip + 2, (length - self.ip) as u16);
             // RFC 6864 lets atomic datagrams share an identification; the kernel counts it up.
             let identification = word(packet, self.ip + 4).unwrap_or_default();
-            put(packet, self.ip + 4, identification.wrapping_add(number as u16));
+            put(packet, self.ip + 4, identification.wrapping_add(place.number as u16));
             self.finish_ipv4_checksum(packet);
         }
         if self.is_tcp {
             let at = self.transport + 4;
             let sequence = u32::from(word(packet, at).unwrap_or_default()) << 16
                 | u32::from(word(packet, at + 2).unwrap_or_default());
-            let sequence = sequence.wrapping_add((start - self.payload) as u32);
+            let sequence = sequence.wrapping_add(place.offset as u32);
             packet[at..at + 4].copy_from_slice(&sequence.to_be_bytes());
-            if !last {
+            if !place.is_last {
                 packet[self.transport + 13] &= !TCP_FIN_PSH;
             }
-            if !first {
+            if place.number > 0 {
                 packet[self.transport + 13] &= !TCP_CWR;
             }
         } else {
             put(packet, self.transport + 4, (length - self.transport) as u16);
         }
-        self.seed_checksum(packet);
+        self.seed_checksum(packet, length);
     }
 
     fn finish_ipv4_checksum(&self, packet: &mut [u8]) {
@@ -179,58 +184,39 @@ impl Layout {
 
     /// What a checksum that is still to be computed begins with: the sum of the pseudo header
     /// (RFC 9293, section 3.1; RFC 8200, section 8.1).
-    fn seed_checksum(&self, packet: &mut [u8]) {
+    fn seed_checksum(&self, packet: &mut [u8], length: usize) {
         let addresses = match self.is_ipv6 {
             true => self.ip + 8..self.ip + 40,
             false => self.ip + 12..self.ip + 20,
         };
         let protocol = if self.is_tcp { PROTOCOL_TCP } else { PROTOCOL_UDP };
-        let length = (packet.len() - self.transport) as u64;
+        let length = (length - self.transport) as u64;
         let seed = sum(&packet[addresses]) + u64::from(protocol) + length;
         let at = self.transport + if self.is_tcp { 16 } else { 6 };
         put(packet, at, folded(seed));
     }
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(bytes.get(at..at + 2)?.try_into().ok()?))
 }
 
-fn put(bytes: &mut [u8], at: usize, value: u16) {
+pub(super) fn put(bytes: &mut [u8], at: usize, value: u16) {
     bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
 }
 
 /// The sum of 16-bit words of the Internet checksum (RFC 1071), not folded.
-fn sum(bytes: &[u8]) -> u64 {
+pub(super) fn sum(bytes: &[u8]) -> u64 {
     let words =
         bytes.chunks(2).map(|pair| u64::from(pair[0]) << 8 | u64::from(*pair.get(1).unwrap_or(&0)));
     words.sum()
 }
 
-fn folded(mut sum: u64) -> u16 {
+pub(super) fn folded(mut sum: u64) -> u16 {
     while sum > 0xFFFF {
         sum = (sum & 0xFFFF) + (sum >> 16);
     }
     sum as u16
-}
-
-/// Cuts `frame` and finds the flow of each packet, for fuzzing: whatever the bytes are, nothing
-/// panics, and nothing of the payload is lost or added.
-#[doc(hidden)]
-pub fn check_frame(frame: &[u8]) {
-    let mut packet = Vec::new();
-    let mut payload_bytes = 0;
-    for segment in segments(frame) {
-        packet.clear();
-        segment.write_to(&mut packet);
-        let _ = super::flows::key(packet.get(HEADER_BYTES..).unwrap_or_default());
-        payload_bytes += match segment {
-            Segment::Whole(whole) => whole.len(),
-            Segment::Part { payload, .. } => payload.len(),
-        };
-    }
-    let headers = Layout::of(frame).map_or(0, |layout| HEADER_BYTES + layout.payload);
-    assert_eq!(payload_bytes + headers, frame.len());
 }
 
 #[cfg(test)]

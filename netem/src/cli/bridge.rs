@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use clap::builder::PossibleValuesParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgMatches, Command};
 
 use super::run::{self, Counters, Driver};
 use super::{Failure, Interrupted, options};
-use crate::bridge::{Bridge, BridgeConfig, BridgeError};
+use crate::bridge::{Backend, Bridge, BridgeConfig, BridgeError};
 use crate::capture::CaptureStats;
 use crate::live::{Conductor, Network};
 use crate::random::Seed;
@@ -28,7 +29,13 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLE)
         .arg(interface("left", "The interface whose frames go up"))
         .arg(interface("right", "The interface whose frames go down"));
-    options::add(command).args(run::args()).args(run::network_args())
+    let backend = Arg::new("backend")
+        .long("backend")
+        .value_name("NAME")
+        .value_parser(PossibleValuesParser::new(["packet", "pnet"]))
+        .default_value("packet")
+        .help("How frames are taken: many a system call, or one by one through pnet");
+    options::add(command).args(run::args()).args(run::network_args()).arg(backend)
 }
 
 pub(super) fn run(
@@ -41,6 +48,9 @@ pub(super) fn run(
     let options::Network { up, down, seed, timeline } = options::network(command, matches)?;
     (config.up, config.down, config.seed) = (up, down, seed);
     config.pcap = run::pcap(matches);
+    if matches.get_one::<String>("backend").is_some_and(|name| name == "pnet") {
+        config.backend = Backend::Pnet;
+    }
     let title = format!("bridge {} -> {}", config.left, config.right);
     let start = || match Bridge::start(config) {
         Ok(bridge) => {

@@ -89,6 +89,12 @@ impl Default for LinkConfig {
 }
 
 impl LinkConfig {
+    /// Whether a decision may depend on what is in a packet.
+    #[cfg(all(target_os = "linux", feature = "raw"))]
+    pub(crate) fn looks_into_packets(&self) -> bool {
+        self.rules != Rules::default()
+    }
+
     /// Whether any decision depends on the one before: then every model takes a step for every
     /// packet, also for one that is dropped already.
     pub(super) const fn has_memory(&self) -> bool {

@@ -1,6 +1,9 @@
 //! Tests of the cutting: lengths, numbers, flags, checksums; and that no frame panics.
 
+use std::sync::Arc;
+
 use super::*;
+use crate::bridge::frame::{Frame, Pool};
 
 /// A TCP frame over `ip` bytes of network header, to be cut into segments of `mss` bytes.
 fn tcp_frame(is_ipv6: bool, tags: usize, payload: &[u8], mss: u16) -> Vec<u8> {
@@ -29,13 +32,24 @@ fn tcp_frame(is_ipv6: bool, tags: usize, payload: &[u8], mss: u16) -> Vec<u8> {
     frame
 }
 
-fn cut(frame: &[u8]) -> Vec<Vec<u8>> {
-    let write = |segment: Segment<'_>| {
+/// A frame as if an interface had given it.
+fn frame_of(bytes: &[u8]) -> Frame {
+    let mut room = Pool::default().room();
+    let frame = Arc::get_mut(&mut room).unwrap();
+    frame.room()[..bytes.len()].copy_from_slice(bytes);
+    frame.received(bytes.len(), None);
+    Arc::into_inner(room).unwrap()
+}
+
+fn cut(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let frame = frame_of(bytes);
+    let write = |part| {
         let mut out = Vec::new();
-        segment.write_to(&mut out);
+        frame.write_to(&(part..part + 1), &mut out);
+        assert_eq!(out.len(), frame.size_of(&(part..part + 1)) + bytes.len().min(HEADER_BYTES));
         out
     };
-    segments(frame).map(write).collect()
+    (0..frame.parts()).map(write).collect()
 }
 
 #[test]
@@ -96,4 +110,33 @@ fn what_is_not_to_be_cut_passes_unchanged() {
     for bytes in [&[][..], &[0; 5], &[0; HEADER_BYTES], &[0xFF; 40]] {
         assert_eq!(cut(bytes), [bytes.to_vec()]);
     }
+}
+
+#[test]
+fn a_part_of_several_segments_is_a_frame_to_be_cut_into_the_same_packets() {
+    let payload: Vec<u8> = (0..5500u32).map(|n| (n / 7) as u8).collect();
+    for (is_ipv6, tags) in [(false, 0), (true, 0), (false, 1)] {
+        let whole = tcp_frame(is_ipv6, tags, &payload, 1000);
+        let (frame, packets) = (frame_of(&whole), cut(&whole));
+        assert_eq!(packets.len(), 6);
+        for parts in [0..2, 1..4, 3..6, 0..6] {
+            let mut out = Vec::new();
+            frame.write_to(&parts, &mut out);
+            assert_eq!(out[1], whole[1], "to be cut");
+            assert_eq!(cut(&out)[..], packets[parts.start as usize..parts.end as usize]);
+        }
+    }
+}
+
+#[test]
+fn a_tag_that_was_taken_off_is_put_back() {
+    let payload = [7; 2500];
+    let (plain, tagged) =
+        (tcp_frame(false, 0, &payload, 1000), tcp_frame(false, 1, &payload, 1000));
+    let mut room = Pool::default().room();
+    let frame = Arc::get_mut(&mut room).unwrap();
+    frame.room()[..plain.len()].copy_from_slice(&plain);
+    frame.received(plain.len(), Some([0x81, 0x00, 0, 5]));
+    assert!(frame.bytes() == tagged, "not as if it had never been taken off");
+    assert_eq!(frame.parts(), 3);
 }
