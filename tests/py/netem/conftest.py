@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+# The helper beside the tests is no package: put its folder on the path, for this folder's tests.
+sys.path.insert(0, str(Path(__file__).parent))
+from wire_support import Wire, two_namespaces
 
 #: Long enough for a busy machine; no test waits so long unless it fails.
 PATIENCE_S = 20.0
@@ -59,3 +65,10 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.001)
 
     return wait
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """Two namespaces with a gap between, removed whatever happens."""
+    with two_namespaces() as wire:
+        yield wire
