@@ -39,7 +39,9 @@ pub(crate) struct NetemRelay {
 #[pymethods]
 impl NetemRelay {
     #[new]
-    #[pyo3(signature = (upstream, listen, up, down, seed=None, pcap=None, scenario=None, control=None))]
+    #[pyo3(signature = (
+        upstream, listen, up, down, seed=None, pcap=None, scenario=None, control=None
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
