@@ -37,6 +37,13 @@ impl Deadline {
         Self(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
+    /// The same, but not later than `duration` from now on.
+    #[must_use]
+    pub fn at_most(self, duration: Duration) -> Self {
+        let soon = Instant::now() + duration;
+        Self(Some(self.0.map_or(soon, |at| at.min(soon))))
+    }
+
     fn remaining(self) -> Option<Duration> {
         self.0.map(|at| at.saturating_duration_since(Instant::now()))
     }

@@ -18,8 +18,8 @@ use pyo3::types::{PyByteArray, PyBytes, PyInt, PyString, PyTuple};
 
 use super::args::{c_int_of, c_uint_of};
 use super::buffer::{Input, type_name_of};
-use super::class::Socket;
 use super::errors::{os_error, os_error_text, resolve_error};
+use super::state::Socket;
 use crate::io::socket::address::{HARDWARE_MAX, Packet, View};
 use crate::io::socket::resolve::{Hints, getaddrinfo};
 use crate::io::socket::{Address, sys};

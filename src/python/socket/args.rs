@@ -13,31 +13,32 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyInt, PyTuple};
 
-/// One argument that may be missing; `None` counts as given.
-#[derive(Clone)]
-pub(crate) struct Arg<'py>(Option<Bound<'py, PyAny>>);
+/// One argument that may be missing; `None` counts as given. Borrowed from the caller, since
+/// counting references costs as much as parsing does.
+#[derive(Clone, Copy)]
+pub(crate) struct Arg<'a, 'py>(Option<Borrowed<'a, 'py, PyAny>>);
 
-impl Arg<'_> {
+impl Arg<'_, '_> {
     /// The default in method signatures.
     pub(crate) const MISSING: Self = Self(None);
 }
 
-impl<'py> FromPyObject<'_, 'py> for Arg<'py> {
+impl<'a, 'py> FromPyObject<'a, 'py> for Arg<'a, 'py> {
     type Error = Infallible;
 
-    fn extract(value: Borrowed<'_, 'py, PyAny>) -> Result<Self, Infallible> {
-        Ok(Self(Some(value.to_owned())))
+    fn extract(value: Borrowed<'a, 'py, PyAny>) -> Result<Self, Infallible> {
+        Ok(Self(Some(value)))
     }
 }
 
 /// The arguments of one call. Which of them are there has been checked.
-pub(super) struct Args<'py, const N: usize>([Arg<'py>; N]);
+pub(super) struct Args<'a, 'py, const N: usize>([Arg<'a, 'py>; N]);
 
-impl<'py, const N: usize> Args<'py, N> {
+impl<'a, 'py, const N: usize> Args<'a, 'py, N> {
     /// Checks the number of arguments; `rest` are those beyond the `N` that are known.
     pub(super) fn new(
         name: &str,
-        items: [Arg<'py>; N],
+        items: [Arg<'a, 'py>; N],
         rest: &Bound<'py, PyTuple>,
         min: usize,
     ) -> PyResult<Self> {
@@ -57,7 +58,7 @@ impl<'py, const N: usize> Args<'py, N> {
     }
 
     /// For callers that check by themselves.
-    pub(super) fn unchecked(items: [Arg<'py>; N]) -> Self {
+    pub(super) fn unchecked(items: [Arg<'a, 'py>; N]) -> Self {
         Self(items)
     }
 
@@ -73,7 +74,7 @@ impl<'py, const N: usize> Args<'py, N> {
 
     /// An argument that may be missing.
     pub(super) fn optional(&self, index: usize) -> Option<&Bound<'py, PyAny>> {
-        self.0.get(index).and_then(|item| item.0.as_ref())
+        self.0.get(index).and_then(|item| item.0.as_deref())
     }
 
     /// A C int.
@@ -93,11 +94,11 @@ impl<'py, const N: usize> Args<'py, N> {
 }
 
 /// The one argument of a method that takes one.
-pub(super) fn one<'py>(
+pub(super) fn one<'a, 'py>(
     name: &str,
-    item: Arg<'py>,
+    item: Arg<'a, 'py>,
     rest: &Bound<'py, PyTuple>,
-) -> PyResult<Bound<'py, PyAny>> {
+) -> PyResult<Borrowed<'a, 'py, PyAny>> {
     match item.0 {
         Some(item) if rest.is_empty() => Ok(item),
         item => {

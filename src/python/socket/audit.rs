@@ -40,6 +40,16 @@ pub(super) fn audit2(
     outcome(first.py(), returned)
 }
 
+/// Raises `socket.__new__` with the object and its family, type and protocol.
+pub(super) fn audit_new(socket: &Bound<'_, PyAny>, numbers: [c_int; 3]) -> PyResult<()> {
+    let Some(audit) = lookup() else { return Ok(()) };
+    let (event, format) = (c"socket.__new__".as_ptr(), c"Oiii".as_ptr());
+    let [family, kind, protocol] = numbers;
+    // SAFETY: attached; the format announces exactly the live object and the ints that follow.
+    let returned = unsafe { audit(event, format, socket.as_ptr(), family, kind, protocol) };
+    outcome(socket.py(), returned)
+}
+
 /// Raises `event` with any number of objects.
 pub(super) fn audit(event: &CStr, arguments: &Bound<'_, PyTuple>) -> PyResult<()> {
     let Some(audit) = lookup() else { return Ok(()) };

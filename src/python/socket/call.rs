@@ -3,17 +3,19 @@
 //! Most calls on a socket in use find their data there. Leaving the interpreter for them means
 //! queueing for the GIL behind every busy thread afterwards, so the first attempt is made with the
 //! GIL held and `MSG_DONTWAIT`; only when the kernel says `EAGAIN` does the call detach and wait.
-//! A signal interrupts the wait: Python's handlers run, then the wait goes on with what is left
-//! of the timeout (PEP 475).
+//! Where another thread has been seen to compute, the wait itself begins with the GIL kept, for a
+//! moment (see `patience`). A signal interrupts the wait: Python's handlers run, then the wait
+//! goes on with what is left of the timeout (PEP 475).
 
 use std::os::fd::RawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libc::c_int;
 use pyo3::prelude::*;
 
-use super::class::Socket;
 use super::errors::{os_error, timed_out};
+use super::patience::ATTACHED_WAIT_MAX;
+use super::state::Socket;
 use super::timeout::Timeout;
 use crate::io::socket::Errno;
 use crate::io::socket::fd::Lease;
@@ -57,6 +59,7 @@ pub(super) fn call<T: Send>(
     mut operation: impl FnMut(RawFd, c_int) -> Result<T, Errno> + Send,
 ) -> PyResult<T> {
     let timeout = socket.timeout.get();
+    let mut end = None;
     if eager == Eager::Yes || (eager == Eager::IfNonBlocking && timeout != Timeout::Blocking) {
         match operation(socket.fd.get(), libc::MSG_DONTWAIT) {
             Ok(done) => return Ok(done),
@@ -64,8 +67,37 @@ pub(super) fn call<T: Send>(
             Err(Errno::INTR) => py.check_signals()?,
             Err(errno) => return Err(os_error(py, errno)),
         }
+        let deadline = *end.insert(deadline(timeout));
+        if eager == Eager::Yes && socket.patience.take() {
+            match wait_attached(socket, deadline, interest, &mut operation) {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => {}
+                Err(Errno::INTR) => py.check_signals()?,
+                Err(errno) => return Err(os_error(py, errno)),
+            }
+        }
     }
-    call_waiting(py, socket, timeout, deadline(timeout), interest, operation)
+    let end = end.unwrap_or_else(|| deadline(timeout));
+    call_waiting(py, socket, timeout, end, interest, operation)
+}
+
+/// Waits a moment with the GIL kept; `None` when nothing came of it.
+fn wait_attached<T>(
+    socket: &Socket,
+    deadline: Deadline,
+    interest: Interest,
+    operation: &mut impl FnMut(RawFd, c_int) -> Result<T, Errno>,
+) -> Result<Option<T>, Errno> {
+    let fd = socket.fd.get();
+    if wait(fd, interest, deadline.at_most(ATTACHED_WAIT_MAX))? == Waited::TimedOut {
+        socket.patience.lose();
+        return Ok(None);
+    }
+    match operation(fd, libc::MSG_DONTWAIT) {
+        Ok(done) => Ok(Some(done)),
+        Err(Errno::AGAIN) => Ok(None),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// The part of [`call`] that leaves the GIL, with a deadline that may have begun earlier.
@@ -79,12 +111,16 @@ pub(super) fn call_waiting<T: Send>(
 ) -> PyResult<T> {
     loop {
         let lease = socket.fd.lease();
-        let outcome = py.detach(|| match timeout {
-            Timeout::After(_) => wait_then(&lease, deadline, interest, &mut operation),
-            Timeout::Blocking | Timeout::NonBlocking => {
-                operation(lease.fd(), 0).map(Some).map_err(|errno| settle(&lease, errno))
-            }
+        let (outcome, over) = py.detach(|| {
+            let outcome = match timeout {
+                Timeout::After(_) => wait_then(&lease, deadline, interest, &mut operation),
+                Timeout::Blocking | Timeout::NonBlocking => {
+                    operation(lease.fd(), 0).map(Some).map_err(|errno| settle(&lease, errno))
+                }
+            };
+            (outcome, Instant::now())
         });
+        socket.patience.returned_after(over.elapsed());
         drop(lease);
         match outcome {
             Ok(Some(done)) => return Ok(done),

@@ -1,132 +1,19 @@
 //! `_core.socket`: the list of its methods. What they do is in the files beside this one.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::c_int;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::address::{PeerCache, SendCache, to_python};
+use super::address::to_python;
 use super::args::{Arg, Args, no_more_keywords, one, plain_int_of, with_keywords};
-use super::audit::audit;
+use super::audit::audit_new;
 use super::errors::os_error;
-use super::timeout::{AtomicTimeout, DEFAULT, Timeout};
+use super::state::{Socket, descriptor_of};
+use super::timeout::Timeout;
 use super::{connect, messages, options, receive, send};
-use crate::io::socket::fd::SharedFd;
-use crate::io::socket::{Errno, sys};
-
-/// A socket. Programs use its subclass `udpcore.socket`.
-#[pyclass(subclass, frozen, name = "socket", module = "udpcore._core")]
-pub(crate) struct Socket {
-    pub(super) fd: SharedFd,
-    pub(super) timeout: AtomicTimeout,
-    pub(super) sent_to: SendCache,
-    pub(super) peer: PeerCache,
-    family: AtomicI32,
-    kind: AtomicI32,
-    protocol: AtomicI32,
-}
-
-impl Socket {
-    fn closed() -> Self {
-        Self {
-            fd: SharedFd::default(),
-            timeout: AtomicTimeout::blocking(),
-            sent_to: SendCache::default(),
-            peer: PeerCache::default(),
-            family: AtomicI32::new(-1),
-            kind: AtomicI32::new(-1),
-            protocol: AtomicI32::new(-1),
-        }
-    }
-
-    pub(super) fn family(&self) -> c_int {
-        self.family.load(Ordering::Relaxed)
-    }
-
-    /// Whether partial transfers are normal: not a datagram socket.
-    pub(super) fn is_stream(&self) -> bool {
-        self.kind.load(Ordering::Relaxed) == libc::SOCK_STREAM
-    }
-
-    /// Takes over a descriptor with the default timeout.
-    fn adopt(&self, fd: RawFd, family: c_int, kind: c_int, protocol: c_int) -> Result<(), Errno> {
-        let timeout =
-            if kind & libc::SOCK_NONBLOCK != 0 { Timeout::NonBlocking } else { DEFAULT.get() };
-        let plain_kind = kind & !(libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC);
-        self.fd.set(fd);
-        self.family.store(family, Ordering::Relaxed);
-        self.kind.store(plain_kind, Ordering::Relaxed);
-        self.protocol.store(protocol, Ordering::Relaxed);
-        self.timeout.set(timeout);
-        match DEFAULT.get() {
-            Timeout::Blocking => Ok(()),
-            _ => sys::set_nonblocking(fd, true),
-        }
-    }
-
-    /// A socket around a descriptor that was just made.
-    pub(super) fn around(
-        fd: RawFd,
-        family: c_int,
-        kind: c_int,
-        protocol: c_int,
-    ) -> Result<Self, Errno> {
-        let socket = Self::closed();
-        socket.adopt(fd, family, kind, protocol)?;
-        Ok(socket)
-    }
-
-    fn open(&self, py: Python<'_>, numbers: [c_int; 3]) -> PyResult<()> {
-        let [family, kind, protocol] = [
-            if numbers[0] == -1 { libc::AF_INET } else { numbers[0] },
-            if numbers[1] == -1 { libc::SOCK_STREAM } else { numbers[1] },
-            if numbers[2] == -1 { 0 } else { numbers[2] },
-        ];
-        let fd = py.detach(|| sys::socket(family, kind, protocol));
-        fd.and_then(|fd| self.adopt(fd, family, kind, protocol))
-            .map_err(|errno| os_error(py, errno))
-    }
-
-    /// Takes over `fd`, asking the kernel for what the caller left out.
-    fn open_existing(&self, py: Python<'_>, fd: RawFd, numbers: [c_int; 3]) -> PyResult<()> {
-        let fault = |errno| os_error(py, errno);
-        let [mut family, mut kind, mut protocol] = numbers;
-        match sys::local_address(fd) {
-            Ok(address) if family == -1 => family = address.family(),
-            Ok(_) => {}
-            Err(errno) if family == -1 || errno == Errno::BADF || errno.0 == libc::ENOTSOCK => {
-                return Err(fault(errno));
-            }
-            Err(_) => {}
-        }
-        if kind == -1 {
-            kind = sys::socket_option(fd, libc::SOL_SOCKET, libc::SO_TYPE).map_err(fault)?;
-        }
-        if protocol == -1 {
-            protocol =
-                sys::socket_option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL).map_err(fault)?;
-        }
-        self.adopt(fd, family, kind, protocol).map_err(fault)
-    }
-
-    fn set_timeout(&self, py: Python<'_>, timeout: Timeout) -> PyResult<()> {
-        let nonblocking = timeout != Timeout::Blocking;
-        self.timeout.set(timeout);
-        sys::set_nonblocking(self.fd.get(), nonblocking).map_err(|errno| os_error(py, errno))
-    }
-}
-
-/// CPython's converter for the `fileno` argument.
-fn descriptor_of(value: &Bound<'_, PyAny>) -> PyResult<RawFd> {
-    let fd = plain_int_of(value)?;
-    if fd < 0 {
-        return Err(PyValueError::new_err("negative file descriptor"));
-    }
-    Ok(fd)
-}
+use crate::io::socket::sys;
 
 #[pymethods]
 impl Socket {
@@ -149,8 +36,7 @@ impl Socket {
             *number = value.as_ref().map_or(Ok(-1), plain_int_of)?;
         }
         let [family, kind, protocol] = numbers;
-        let event = (slf, family, kind, protocol).into_pyobject(slf.py())?;
-        audit(c"socket.__new__", &event)?;
+        audit_new(slf.as_any(), [family, kind, protocol])?;
         match values[3].as_ref().filter(|fileno| !fileno.is_none()) {
             Some(fileno) => slf.get().open_existing(slf.py(), descriptor_of(fileno)?, numbers),
             None => slf.get().open(slf.py(), numbers),
@@ -174,13 +60,13 @@ impl Socket {
     }
 
     #[getter(r#type)]
-    fn kind(&self) -> c_int {
-        self.kind.load(Ordering::Relaxed)
+    fn kind_number(&self) -> c_int {
+        self.kind()
     }
 
     #[getter(proto)]
-    fn protocol(&self) -> c_int {
-        self.protocol.load(Ordering::Relaxed)
+    fn protocol_number(&self) -> c_int {
+        self.protocol()
     }
 
     #[getter]
@@ -208,10 +94,10 @@ impl Socket {
     fn settimeout(
         &self,
         py: Python<'_>,
-        value: Arg<'_>,
+        value: Arg<'_, '_>,
         rest: &Bound<'_, PyTuple>,
     ) -> PyResult<()> {
-        self.set_timeout(py, Timeout::parse(&one("settimeout", value, rest)?)?)
+        self.set_timeout(py, Timeout::parse(one("settimeout", value, rest)?.as_any())?)
     }
 
     fn gettimeout(&self) -> Option<f64> {
@@ -222,7 +108,7 @@ impl Socket {
     fn setblocking(
         &self,
         py: Python<'_>,
-        flag: Arg<'_>,
+        flag: Arg<'_, '_>,
         rest: &Bound<'_, PyTuple>,
     ) -> PyResult<()> {
         let blocking = one("setblocking", flag, rest)?.is_truthy()?;
@@ -234,22 +120,30 @@ impl Socket {
     }
 
     #[pyo3(signature = (address=Arg::MISSING, /, *rest), text_signature = "($self, address, /)")]
-    fn bind(slf: &Bound<'_, Self>, address: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
-        connect::bind(slf, &one("bind", address, rest)?)
+    fn bind(
+        slf: &Bound<'_, Self>,
+        address: Arg<'_, '_>,
+        rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        connect::bind(slf, one("bind", address, rest)?.as_any())
     }
 
     #[pyo3(signature = (address=Arg::MISSING, /, *rest), text_signature = "($self, address, /)")]
-    fn connect(slf: &Bound<'_, Self>, address: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
-        connect::connect(slf, &one("connect", address, rest)?)
+    fn connect(
+        slf: &Bound<'_, Self>,
+        address: Arg<'_, '_>,
+        rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        connect::connect(slf, one("connect", address, rest)?.as_any())
     }
 
     #[pyo3(signature = (address=Arg::MISSING, /, *rest), text_signature = "($self, address, /)")]
     fn connect_ex(
         slf: &Bound<'_, Self>,
-        address: Arg<'_>,
+        address: Arg<'_, '_>,
         rest: &Bound<'_, PyTuple>,
     ) -> PyResult<c_int> {
-        connect::connect_ex(slf, &one("connect_ex", address, rest)?)
+        connect::connect_ex(slf, one("connect_ex", address, rest)?.as_any())
     }
 
     fn _accept<'py>(slf: &Bound<'py, Self>) -> PyResult<(c_int, Bound<'py, PyAny>)> {
@@ -260,7 +154,12 @@ impl Socket {
         signature = (backlog=Arg::MISSING, /, *rest),
         text_signature = "($self, backlog=128, /)"
     )]
-    fn listen(&self, py: Python<'_>, backlog: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
+    fn listen(
+        &self,
+        py: Python<'_>,
+        backlog: Arg<'_, '_>,
+        rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
         // Python's default: 128 or what the system allows, whichever is less.
         let default = libc::SOMAXCONN.min(128);
         let backlog = Args::new("listen", [backlog], rest, 0)?.int_or(0, default)?;
@@ -269,8 +168,13 @@ impl Socket {
     }
 
     #[pyo3(signature = (how=Arg::MISSING, /, *rest), text_signature = "($self, how, /)")]
-    fn shutdown(&self, py: Python<'_>, how: Arg<'_>, rest: &Bound<'_, PyTuple>) -> PyResult<()> {
-        let how = plain_int_of(&one("shutdown", how, rest)?)?;
+    fn shutdown(
+        &self,
+        py: Python<'_>,
+        how: Arg<'_, '_>,
+        rest: &Bound<'_, PyTuple>,
+    ) -> PyResult<()> {
+        let how = plain_int_of(one("shutdown", how, rest)?.as_any())?;
         let lease = self.fd.lease();
         py.detach(|| sys::shutdown(lease.fd(), how)).map_err(|errno| os_error(py, errno))
     }
@@ -292,9 +196,9 @@ impl Socket {
     fn getsockopt<'py>(
         &self,
         py: Python<'py>,
-        level: Arg<'py>,
-        option: Arg<'py>,
-        buflen: Arg<'py>,
+        level: Arg<'_, 'py>,
+        option: Arg<'_, 'py>,
+        buflen: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let args = Args::new("getsockopt", [level, option, buflen], rest, 2)?;
@@ -311,10 +215,10 @@ impl Socket {
     fn setsockopt<'py>(
         &self,
         py: Python<'py>,
-        level: Arg<'py>,
-        option: Arg<'py>,
-        value: Arg<'py>,
-        optlen: Arg<'py>,
+        level: Arg<'_, 'py>,
+        option: Arg<'_, 'py>,
+        value: Arg<'_, 'py>,
+        optlen: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<()> {
         let args = options::setsockopt_args([level, option, value, optlen], rest)?;
@@ -328,8 +232,8 @@ impl Socket {
     fn recv<'py>(
         &self,
         py: Python<'py>,
-        bufsize: Arg<'py>,
-        flags: Arg<'py>,
+        bufsize: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let args = Args::new("recv", [bufsize, flags], rest, 1)?;
@@ -343,8 +247,8 @@ impl Socket {
     fn recvfrom<'py>(
         &self,
         py: Python<'py>,
-        bufsize: Arg<'py>,
-        flags: Arg<'py>,
+        bufsize: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let args = Args::new("recvfrom", [bufsize, flags], rest, 1)?;
@@ -361,9 +265,9 @@ impl Socket {
     fn recv_into<'py>(
         &self,
         py: Python<'py>,
-        buffer: Arg<'py>,
-        nbytes: Arg<'py>,
-        flags: Arg<'py>,
+        buffer: Arg<'_, 'py>,
+        nbytes: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
         keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<usize> {
@@ -382,9 +286,9 @@ impl Socket {
     fn recvfrom_into<'py>(
         &self,
         py: Python<'py>,
-        buffer: Arg<'py>,
-        nbytes: Arg<'py>,
-        flags: Arg<'py>,
+        buffer: Arg<'_, 'py>,
+        nbytes: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
         keywords: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<(usize, Bound<'py, PyAny>)> {
@@ -400,9 +304,9 @@ impl Socket {
     fn recvmsg<'py>(
         &self,
         py: Python<'py>,
-        bufsize: Arg<'py>,
-        ancbufsize: Arg<'py>,
-        flags: Arg<'py>,
+        bufsize: Arg<'_, 'py>,
+        ancbufsize: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let args = Args::new("recvmsg", [bufsize, ancbufsize, flags], rest, 1)?;
@@ -416,9 +320,9 @@ impl Socket {
     fn recvmsg_into<'py>(
         &self,
         py: Python<'py>,
-        buffers: Arg<'py>,
-        ancbufsize: Arg<'py>,
-        flags: Arg<'py>,
+        buffers: Arg<'_, 'py>,
+        ancbufsize: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let args = Args::new("recvmsg_into", [buffers, ancbufsize, flags], rest, 1)?;
@@ -432,8 +336,8 @@ impl Socket {
     fn send<'py>(
         &self,
         py: Python<'py>,
-        data: Arg<'py>,
-        flags: Arg<'py>,
+        data: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<usize> {
         let args = Args::new("send", [data, flags], rest, 1)?;
@@ -447,8 +351,8 @@ impl Socket {
     fn sendall<'py>(
         &self,
         py: Python<'py>,
-        data: Arg<'py>,
-        flags: Arg<'py>,
+        data: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<()> {
         let args = Args::new("sendall", [data, flags], rest, 1)?;
@@ -461,9 +365,9 @@ impl Socket {
     )]
     fn sendto<'py>(
         slf: &Bound<'py, Self>,
-        data: Arg<'py>,
-        flags: Arg<'py>,
-        address: Arg<'py>,
+        data: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
+        address: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<usize> {
         let args = send::sendto_args([data, flags, address], rest)?;
@@ -479,10 +383,10 @@ impl Socket {
     )]
     fn sendmsg<'py>(
         slf: &Bound<'py, Self>,
-        buffers: Arg<'py>,
-        ancdata: Arg<'py>,
-        flags: Arg<'py>,
-        address: Arg<'py>,
+        buffers: Arg<'_, 'py>,
+        ancdata: Arg<'_, 'py>,
+        flags: Arg<'_, 'py>,
+        address: Arg<'_, 'py>,
         rest: &Bound<'py, PyTuple>,
     ) -> PyResult<usize> {
         let args = Args::new("sendmsg", [buffers, ancdata, flags, address], rest, 1)?;

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use super::address::{self, to_python};
 use super::audit::audit2;
 use super::call::{Eager, call, deadline};
-use super::class::Socket;
 use super::errors::{os_error, timed_out};
+use super::state::Socket;
 use super::timeout::Timeout;
 use crate::io::socket::wait::{Interest, Waited, wait};
 use crate::io::socket::{Address, Errno, sys};
@@ -65,7 +65,7 @@ pub(super) fn connect_ex(slf: &Bound<'_, Socket>, argument: &Bound<'_, PyAny>) -
 }
 
 fn parse(slf: &Bound<'_, Socket>, argument: &Bound<'_, PyAny>, name: &str) -> PyResult<Address> {
-    let address = address::parse(slf.get(), argument, name)?;
+    let address = slf.get().sent_to.parse(slf.get(), argument, name)?;
     audit2(c"socket.connect", slf.as_any(), argument)?;
     Ok(address)
 }
@@ -78,8 +78,13 @@ enum Progress {
 
 fn begin(py: Python<'_>, socket: &Socket, address: &Address) -> PyResult<Progress> {
     let timeout = socket.timeout.get();
-    let lease = socket.fd.lease();
-    let outcome = py.detach(|| sys::connect(lease.fd(), address));
+    let outcome = if socket.is_internet_datagram() {
+        // Sets the default destination; there is nobody to wait for.
+        sys::connect(socket.fd.get(), address)
+    } else {
+        let lease = socket.fd.lease();
+        py.detach(|| sys::connect(lease.fd(), address))
+    };
     match outcome {
         // connect(2) goes on in the background after a signal: wait for its end (PEP 475).
         Err(Errno::INTR) => {

@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
 use super::args::{Arg, Args, c_int_of, size_of};
-use super::class::Socket;
 use super::errors::os_error;
+use super::state::Socket;
 use super::timeout::{DEFAULT, Timeout};
 use crate::io::socket::{cmsg, sys};
 
@@ -35,9 +35,9 @@ pub(crate) fn dup(py: Python<'_>, fd: &Bound<'_, PyAny>) -> PyResult<c_int> {
 )]
 pub(crate) fn socketpair<'py>(
     py: Python<'py>,
-    family: Arg<'py>,
-    r#type: Arg<'py>,
-    proto: Arg<'py>,
+    family: Arg<'_, 'py>,
+    r#type: Arg<'_, 'py>,
+    proto: Arg<'_, 'py>,
     rest: &Bound<'py, PyTuple>,
 ) -> PyResult<(Socket, Socket)> {
     let args = Args::new("socketpair", [family, r#type, proto], rest, 0)?;

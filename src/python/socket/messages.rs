@@ -12,9 +12,9 @@ use super::args::{Args, c_int_of, size_of};
 use super::audit::audit2;
 use super::buffer::{BytesRoom, Input, View, type_name};
 use super::call::{EAGER_STREAM_MAX, Eager, call};
-use super::class::Socket;
 use super::errors::os_error_text;
 use super::receive;
+use super::state::Socket;
 use crate::io::socket::message::{Incoming, Outgoing};
 use crate::io::socket::wait::Interest;
 use crate::io::socket::{Address, cmsg};
@@ -45,7 +45,7 @@ fn for_each<'py>(
 }
 
 /// `sendmsg(buffers[, ancdata[, flags[, address]]])`.
-pub(super) fn sendmsg(slf: &Bound<'_, Socket>, args: &Args<'_, 4>) -> PyResult<usize> {
+pub(super) fn sendmsg(slf: &Bound<'_, Socket>, args: &Args<'_, '_, 4>) -> PyResult<usize> {
     let (py, socket) = (slf.py(), slf.get());
     let flags = args.int_or(2, 0)?;
     let address = destination(slf, args)?;
@@ -68,7 +68,7 @@ pub(super) fn sendmsg(slf: &Bound<'_, Socket>, args: &Args<'_, 4>) -> PyResult<u
     call(py, socket, Interest::Write, eager, |fd, extra| message.send(fd, flags | extra))
 }
 
-fn destination(slf: &Bound<'_, Socket>, args: &Args<'_, 4>) -> PyResult<Option<Address>> {
+fn destination(slf: &Bound<'_, Socket>, args: &Args<'_, '_, 4>) -> PyResult<Option<Address>> {
     match args.optional(3).filter(|address| !address.is_none()) {
         Some(address) => {
             let target = slf.get().sent_to.parse(slf.get(), address, "sendmsg")?;
@@ -116,7 +116,7 @@ fn control_item(item: &Bound<'_, PyAny>) -> PyResult<(c_int, c_int, Vec<u8>)> {
 }
 
 /// The optional `ancbufsize` and `flags`.
-fn receive_options(args: &Args<'_, 3>) -> PyResult<(usize, c_int)> {
+fn receive_options(args: &Args<'_, '_, 3>) -> PyResult<(usize, c_int)> {
     let control_len = args.optional(1).map_or(Ok(0), size_of)?;
     let flags = args.int_or(2, 0)?;
     match usize::try_from(control_len) {
@@ -129,7 +129,7 @@ fn receive_options(args: &Args<'_, 3>) -> PyResult<(usize, c_int)> {
 pub(super) fn recvmsg<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Args<'py, 3>,
+    args: &Args<'_, 'py, 3>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let len = usize::try_from(args.size(0)?)
         .map_err(|_| PyValueError::new_err("negative buffer size in recvmsg()"))?;
@@ -145,7 +145,7 @@ pub(super) fn recvmsg<'py>(
 pub(super) fn recvmsg_into<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Args<'py, 3>,
+    args: &Args<'_, 'py, 3>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let mut buffers = Vec::with_capacity(4);
     for_each(args.get(0)?, "recvmsg_into() argument 1 must be an iterable", |item| {

@@ -16,17 +16,19 @@ mod errors;
 mod functions;
 mod messages;
 mod options;
+mod patience;
 mod receive;
 mod resolver;
 mod send;
+mod state;
 mod timeout;
 
 pub(super) use batch::{
     Datagram, DatagramBatch, DatagramError, mmsg_coalesces, mmsg_errors, mmsg_getsockopt,
     mmsg_receive, mmsg_recv, mmsg_recv_into, mmsg_send, mmsg_set_coalescing, mmsg_setsockopt,
 };
-pub(super) use class::Socket;
 pub(super) use functions::{
     close, cmsg_len, cmsg_space, dup, getdefaulttimeout, setdefaulttimeout, socketpair,
 };
 pub(super) use resolver::{getaddrinfo, gethostbyname, getnameinfo};
+pub(super) use state::Socket;

@@ -8,8 +8,8 @@ use pyo3::types::{PyBytes, PyTuple};
 
 use super::args::{Arg, Args, c_int_of, c_uint_of};
 use super::buffer::Input;
-use super::class::Socket;
 use super::errors::{os_error, os_error_text};
+use super::state::Socket;
 use crate::io::socket::sys;
 
 /// The largest value `getsockopt` hands out, as in the standard library.
@@ -19,7 +19,7 @@ const VALUE_LEN_MAX: c_int = 1024;
 pub(super) fn getsockopt<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Args<'py, 3>,
+    args: &Args<'_, 'py, 3>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (level, name, len) = (args.int(0)?, args.int(1)?, args.int_or(2, 0)?);
     let fd = socket.fd.get();
@@ -45,10 +45,10 @@ pub(super) fn getsockopt<'py>(
 }
 
 /// Checks the number of `setsockopt`'s arguments: the fourth goes with a third that is None.
-pub(super) fn setsockopt_args<'py>(
-    items: [Arg<'py>; 4],
+pub(super) fn setsockopt_args<'a, 'py>(
+    items: [Arg<'a, 'py>; 4],
     rest: &Bound<'py, PyTuple>,
-) -> PyResult<Args<'py, 4>> {
+) -> PyResult<Args<'a, 'py, 4>> {
     let args = Args::new("setsockopt", items, rest, 0);
     let given = args.as_ref().map_or(4 + rest.len(), Args::len);
     match args {
@@ -61,7 +61,7 @@ pub(super) fn setsockopt_args<'py>(
 }
 
 /// `setsockopt(level, option, value)` and `setsockopt(level, option, None, optlen)`.
-pub(super) fn setsockopt(py: Python<'_>, socket: &Socket, args: &Args<'_, 4>) -> PyResult<()> {
+pub(super) fn setsockopt(py: Python<'_>, socket: &Socket, args: &Args<'_, '_, 4>) -> PyResult<()> {
     let (level, name) = (args.int(0)?, args.int(1)?);
     let (value, fd) = (args.get(2)?, socket.fd.get());
     let done = if let Some(len) = args.optional(3) {

@@ -8,7 +8,7 @@ use pyo3::types::{PyBytes, PyTuple};
 use super::args::{Arg, Args, size_of};
 use super::buffer::{BytesRoom, SCRATCH_LEN, ViewSlot, scratch};
 use super::call::{EAGER_STREAM_MAX, Eager, call};
-use super::class::Socket;
+use super::state::Socket;
 use crate::io::socket::sys::{self, Target};
 use crate::io::socket::wait::Interest;
 use crate::io::socket::{Address, Errno};
@@ -21,7 +21,7 @@ pub(super) fn eagerness(socket: &Socket, len: usize, flags: c_int) -> Eager {
     if waits_for_all || large { Eager::No } else { Eager::Yes }
 }
 
-fn buffer_size(args: &Args<'_, 2>, name: &str) -> PyResult<usize> {
+fn buffer_size(args: &Args<'_, '_, 2>, name: &str) -> PyResult<usize> {
     usize::try_from(args.size(0)?)
         .map_err(|_| PyValueError::new_err(format!("negative buffersize in {name}")))
 }
@@ -60,7 +60,7 @@ fn receive_bytes<'py>(
 pub(super) fn recv<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Args<'py, 2>,
+    args: &Args<'_, 'py, 2>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let (len, flags) = (args.size(0)?, args.int_or(1, 0)?);
     let len =
@@ -72,7 +72,7 @@ pub(super) fn recv<'py>(
 pub(super) fn recvfrom<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Args<'py, 2>,
+    args: &Args<'_, 'py, 2>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let flags = args.int_or(1, 0)?;
     let len = buffer_size(args, "recvfrom")?;
@@ -84,11 +84,11 @@ pub(super) fn recvfrom<'py>(
 }
 
 /// Checks the arguments of the `_into` methods, which may come by keyword in any order.
-pub(super) fn into_args<'py>(
+pub(super) fn into_args<'a, 'py>(
     name: &str,
-    items: [Arg<'py>; 3],
+    items: [Arg<'a, 'py>; 3],
     rest: &Bound<'py, PyTuple>,
-) -> PyResult<Args<'py, 3>> {
+) -> PyResult<Args<'a, 'py, 3>> {
     if !rest.is_empty() {
         let given = 3 + rest.len();
         let text = format!("{name}() takes at most 3 arguments ({given} given)");
@@ -103,7 +103,7 @@ pub(super) fn into_args<'py>(
 }
 
 /// How much of the buffer to fill, and the flags.
-fn into_numbers(args: &Args<'_, 3>, name: &str) -> PyResult<(usize, c_int)> {
+fn into_numbers(args: &Args<'_, '_, 3>, name: &str) -> PyResult<(usize, c_int)> {
     let len = args.optional(1).map_or(Ok(0), size_of)?;
     let flags = args.int_or(2, 0)?;
     match usize::try_from(len) {
@@ -116,7 +116,7 @@ fn into_numbers(args: &Args<'_, 3>, name: &str) -> PyResult<(usize, c_int)> {
 pub(super) fn recv_into<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Args<'py, 3>,
+    args: &Args<'_, 'py, 3>,
 ) -> PyResult<usize> {
     let mut slot = std::pin::pin!(ViewSlot::empty());
     let buffer = slot.as_mut().writable(args.get(0)?, "recv_into", 1)?;
@@ -134,7 +134,7 @@ pub(super) fn recv_into<'py>(
 pub(super) fn recvfrom_into<'py>(
     py: Python<'py>,
     socket: &Socket,
-    args: &Args<'py, 3>,
+    args: &Args<'_, 'py, 3>,
 ) -> PyResult<(usize, Bound<'py, PyAny>)> {
     let mut slot = std::pin::pin!(ViewSlot::empty());
     let buffer = slot.as_mut().writable(args.get(0)?, "recvfrom_into", 1)?;

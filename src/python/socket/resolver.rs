@@ -100,8 +100,8 @@ pub(crate) fn getaddrinfo<'py>(
 )]
 pub(crate) fn getnameinfo<'py>(
     py: Python<'py>,
-    sockaddr: Arg<'py>,
-    flags: Arg<'py>,
+    sockaddr: Arg<'_, 'py>,
+    flags: Arg<'_, 'py>,
     rest: &Bound<'py, PyTuple>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let args = Args::new("getnameinfo", [sockaddr, flags], rest, 2)?;
@@ -163,7 +163,7 @@ fn name_info_address(py: Python<'_>, tuple: &Bound<'_, PyTuple>) -> PyResult<Add
 )]
 pub(crate) fn gethostbyname<'py>(
     py: Python<'py>,
-    hostname: Arg<'py>,
+    hostname: Arg<'_, 'py>,
     rest: &Bound<'py, PyTuple>,
 ) -> PyResult<String> {
     let args = Args::new("gethostbyname", [hostname], rest, 1)?;

@@ -9,8 +9,8 @@ use super::args::{Arg, Args};
 use super::audit::audit2;
 use super::buffer::Input;
 use super::call::{EAGER_STREAM_MAX, Eager, call, call_waiting, deadline};
-use super::class::Socket;
 use super::errors::{os_error, timed_out};
+use super::state::Socket;
 use super::timeout::Timeout;
 use crate::io::socket::Errno;
 use crate::io::socket::sys::{self, Source};
@@ -44,14 +44,14 @@ fn send_once(
 }
 
 /// `send(data[, flags])`.
-pub(super) fn send(py: Python<'_>, socket: &Socket, args: &Args<'_, 2>) -> PyResult<usize> {
+pub(super) fn send(py: Python<'_>, socket: &Socket, args: &Args<'_, '_, 2>) -> PyResult<usize> {
     let input = Input::of(args.get(0)?.clone())?;
     let flags = args.int_or(1, 0)?;
     send_once(py, socket, input.source(), |fd, source, extra| sys::send(fd, source, flags | extra))
 }
 
 /// `sendall(data[, flags])`: everything, within one timeout.
-pub(super) fn sendall(py: Python<'_>, socket: &Socket, args: &Args<'_, 2>) -> PyResult<()> {
+pub(super) fn sendall(py: Python<'_>, socket: &Socket, args: &Args<'_, '_, 2>) -> PyResult<()> {
     let input = Input::of(args.get(0)?.clone())?;
     let flags = args.int_or(1, 0)?;
     let timeout = socket.timeout.get();
@@ -83,10 +83,10 @@ pub(super) fn sendall(py: Python<'_>, socket: &Socket, args: &Args<'_, 2>) -> Py
 }
 
 /// Checks the number of `sendto`'s arguments.
-pub(super) fn sendto_args<'py>(
-    items: [Arg<'py>; 3],
+pub(super) fn sendto_args<'a, 'py>(
+    items: [Arg<'a, 'py>; 3],
     rest: &Bound<'py, PyTuple>,
-) -> PyResult<Args<'py, 3>> {
+) -> PyResult<Args<'a, 'py, 3>> {
     let args = Args::unchecked(items);
     let given = args.len() + rest.len();
     if matches!(given, 2 | 3) {
@@ -97,7 +97,7 @@ pub(super) fn sendto_args<'py>(
 }
 
 /// `sendto(data, [flags, ]address)`.
-pub(super) fn sendto(slf: &Bound<'_, Socket>, args: &Args<'_, 3>) -> PyResult<usize> {
+pub(super) fn sendto(slf: &Bound<'_, Socket>, args: &Args<'_, '_, 3>) -> PyResult<usize> {
     let (py, socket) = (slf.py(), slf.get());
     let input = Input::of(args.get(0)?.clone())?;
     let (flags, address) = match args.optional(2) {

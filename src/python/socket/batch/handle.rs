@@ -15,8 +15,8 @@ use crate::io::socket::{Errno, fd::Lease};
 use super::super::args::plain_int_of;
 use super::super::buffer::type_name_of;
 use super::super::call::deadline;
-use super::super::class::Socket;
 use super::super::errors::{os_error, timed_out};
+use super::super::state::Socket;
 use super::super::timeout::Timeout;
 
 /// Whatever has a descriptor, and how long its calls may wait.
