@@ -82,4 +82,4 @@ def run_script(module: str, source: str, *args: str, timeout: float = 30) -> str
 @pytest.fixture
 def script(sock: ModuleType) -> Callable[..., str]:
     """Runs a script against the module under test."""
-    return lambda source, *args: run_script(sock.__name__, source, *args)
+    return lambda source, *args, **options: run_script(sock.__name__, source, *args, **options)
