@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import tomllib' 2>/dev/null && echo $$python && break; done)
 HOUSE = $(or $(PYTHON),$(error Python >= 3.11 is needed: install python3)) tests/tools/house.py
 
-.PHONY: help setup demo test bench fuzz lint wheel clean
+.PHONY: help setup demo test bench fuzz soak lint wheel clean
 
 help: ## say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,11 @@ bench: ## measure beside the peers, write docs/benchmarks.md (ONLY=name,name)
 fuzz: ## every parser under CASES mutations of its corpus (10,000,000 each)
 	UDPCORE_FUZZ_CASES=$(or $(CASES),10000000) cargo test --release --workspace --locked \
 		--test 'fuzz_*'
+
+soak: ## the long runs: SEEDS scenarios of the transport (100,000), OPERATIONS on sockets (10,000,000)
+	UDPCORE_SEEDS=$(or $(SEEDS),100000) cargo test --release --locked --test transport_sim
+	UDPCORE_SOAK_OPERATIONS=$(or $(OPERATIONS),10000000) .venv/bin/pytest --timeout 0 \
+		tests/py/socket/test_strain.py
 
 lint: ## only the formats, lints and types
 	@$(HOUSE) lint
