@@ -152,6 +152,24 @@ fn a_chosen_packet_leaves_right_behind_the_distance_th_later_one() {
     assert_eq!(link.stats().queued, 0);
 }
 
+/// A driver that looked before the second packet came has it first; one that looks later, too.
+#[test]
+fn a_timer_that_runs_out_with_an_arrival_comes_first() {
+    for looks_between in [false, true] {
+        let mut link = link(config("0%", "0%", "0ms", "100% distance 1 flush 1ms"), 7);
+        let mut out = Vec::new();
+        link.input(Nanos::ZERO, packet(0, 0));
+        link.set_config(LinkConfig::default());
+        if looks_between {
+            drain(&mut link, MS, &mut out);
+        }
+        link.input(MS, packet(0, 1));
+        drain(&mut link, MS, &mut out);
+        let order: Vec<u64> = out.iter().map(|&(_, number)| number).collect();
+        assert_eq!(order, [0, 1], "looks between: {looks_between}");
+    }
+}
+
 #[test]
 fn a_chosen_packet_is_flushed_when_nobody_follows() {
     let mut link = link(config("0%", "0%", "10ms", "100% distance 2 flush 30ms"), 7);

@@ -183,8 +183,9 @@ impl<P> Link<P> {
             index += 1;
             let Some(waiting) = self.held.get_mut(held) else { continue };
             waiting.remaining = waiting.remaining.saturating_sub(1);
-            // Not when its own timer runs out first.
-            if waiting.remaining == 0 && due <= waiting.flush.0 {
+            // Not when its own timer runs out first, or at the same time: a driver that looks often
+            // has taken it out by then, and one that looks seldom must get the same.
+            if waiting.remaining == 0 && due < waiting.flush.0 {
                 index -= 1;
                 self.flows.state(place).held.remove(index);
                 if let Some(packet) = self.held.take(held) {
