@@ -8,6 +8,7 @@
 //! profile, scenario, tc        networks by name, in TOML with a timeline, in tc's own words
 //! sim | relay | stream | bridge    the drivers of that pipeline: virtual time, UDP, TCP, packets
 //! live                         running networks: what can be seen of them and changed
+//! run                          two namespaces with a bridge between, to run commands in
 //! capture                      what passes, as a pcapng file with the reason of every drop
 //! control                      running networks read and changed over HTTP, with a page
 //! cli                          the command line around the drivers
@@ -33,6 +34,8 @@ pub mod profile;
 pub mod random;
 pub mod relay;
 pub mod replay;
+#[cfg(all(target_os = "linux", feature = "raw"))]
+pub mod run;
 pub mod scenario;
 pub mod shrink;
 pub mod sim;

@@ -6,6 +6,8 @@
 
 #[cfg(all(target_os = "linux", feature = "raw"))]
 mod bridge;
+#[cfg(all(target_os = "linux", feature = "raw"))]
+mod command;
 mod endpoint;
 mod options;
 mod relay;
@@ -87,7 +89,7 @@ fn command() -> Command {
         .subcommand(shrink::enumerate_command())
         .subcommand(Command::new("profiles").about("List the networks there are by name"));
     #[cfg(all(target_os = "linux", feature = "raw"))]
-    let command = command.subcommand(bridge::command());
+    let command = command.subcommand(bridge::command()).subcommand(command::command());
     command
 }
 
@@ -103,6 +105,8 @@ fn dispatch(
             match name {
                 #[cfg(all(target_os = "linux", feature = "raw"))]
                 "bridge" => bridge::run(verb, matches, interrupted),
+                #[cfg(all(target_os = "linux", feature = "raw"))]
+                "run" => command::run(verb, matches, interrupted),
                 "enumerate" => shrink::enumerate(verb, matches, interrupted),
                 "profiles" => {
                     let _ = io::stdout().write_all(options::profiles().as_bytes());

@@ -20,9 +20,13 @@ pub(super) struct Summary<'a> {
 
 /// Prints the summary to standard output.
 pub(super) fn print(summary: &Summary<'_>, as_json: bool) -> io::Result<()> {
-    let text = if as_json { json(summary) } else { table(summary) };
-    io::stdout().write_all(text.as_bytes())?;
+    io::stdout().write_all(text(summary, as_json).as_bytes())?;
     io::stdout().flush()
+}
+
+/// The summary, for people or for programs.
+pub(super) fn text(summary: &Summary<'_>, as_json: bool) -> String {
+    if as_json { json(summary) } else { table(summary) }
 }
 
 /// Both directions in one line.

@@ -126,9 +126,7 @@ pub(super) fn run<D: Driver>(
     start: impl FnOnce() -> Result<D, Failure>,
     interrupted: Interrupted<'_>,
 ) -> Result<i32, Failure> {
-    // Before anything runs, so that a log that cannot be written costs no traffic.
-    let log = matches.try_get_one::<PathBuf>("log").ok().flatten();
-    let log = log.map(|path| create(path).map(|file| (path, file))).transpose()?;
+    let log = create_log(matches)?;
     let driver = start()?;
     let title = format!("{}, seed {}", driver.title(), driver.seed());
     let _ = writeln!(io::stderr(), "netem {title}");
@@ -145,10 +143,7 @@ pub(super) fn run<D: Driver>(
     if let Some(warning) = driver.capture().and_then(|capture| capture.warning()) {
         let _ = writeln!(io::stderr(), "netem: {warning}");
     }
-    if let Some((path, mut file)) = log {
-        let text = driver.log_text();
-        file.write_all(text.as_bytes()).map_err(|error| cannot_write(path, &error))?;
-    }
+    write_log(log, || driver.log_text())?;
     if let Some(divergence) = driver.network().and_then(|network| network.divergence()) {
         return Err(Failure::Work(divergence.to_string()));
     }
@@ -189,8 +184,19 @@ fn watch(
     stopped
 }
 
-fn create(path: &Path) -> Result<File, Failure> {
-    File::create(path).map_err(|error| cannot_write(path, &error))
+/// A log that was asked for, opened.
+pub(super) type OpenLog = Option<(PathBuf, File)>;
+
+/// Before anything runs, so that a log that cannot be written costs no traffic.
+pub(super) fn create_log(matches: &ArgMatches) -> Result<OpenLog, Failure> {
+    let Some(path) = matches.try_get_one::<PathBuf>("log").ok().flatten() else { return Ok(None) };
+    let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
+    Ok(Some((path.clone(), file)))
+}
+
+pub(super) fn write_log(log: OpenLog, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    let Some((path, mut file)) = log else { return Ok(()) };
+    file.write_all(text().as_bytes()).map_err(|error| cannot_write(&path, &error))
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
