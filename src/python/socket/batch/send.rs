@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 
 use libc::c_int;
+use pyo3::Borrowed;
 use pyo3::exceptions::PyValueError;
+use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 
 use super::super::address::parse_as;
 use super::super::audit::audit2;
@@ -17,69 +19,61 @@ use super::handle::{Failure, Handle};
 use crate::io::batch::control::Options;
 use crate::io::batch::send::Outbox;
 use crate::io::socket::Errno;
+use crate::io::socket::sys::Source;
 use crate::io::socket::wait::Interest;
 
 /// Calls that are made with the GIL kept, each of up to 64 messages: about half a millisecond.
 const EAGER_STEPS_MAX: usize = 4;
 
-/// Datagrams and what keeps their bytes in place.
+/// What becomes of the messages of one call.
 struct Letters<'a, 'py> {
     handle: &'a Handle<'py>,
     outbox: Outbox,
-    inputs: Vec<Input<'py>>,
+    /// Views of the data that is not bytes.
+    views: Vec<Input<'py>>,
     family: Option<c_int>,
-    last_address: Option<Bound<'py, PyAny>>,
+    /// Which object the last address was; the messages keep it alive.
+    last_address: *mut ffi::PyObject,
 }
 
-impl<'a, 'py> Letters<'a, 'py> {
-    fn new(handle: &'a Handle<'py>, control: Vec<u8>, len: usize) -> Self {
-        let outbox = Outbox::new(control, len);
-        let inputs = Vec::with_capacity(len);
-        Self { handle, outbox, inputs, family: None, last_address: None }
-    }
-
-    fn add_all(&mut self, messages: &Bound<'py, PyAny>) -> PyResult<()> {
-        if let Ok(list) = messages.cast_exact::<PyList>() {
-            // A buffer's export may run Python code that changes the list: look anew each time.
-            let mut index = 0;
-            while index < list.len() {
-                self.add(list.get_item(index)?)?;
-                index += 1;
-            }
-            return Ok(());
-        }
-        messages.try_iter()?.try_for_each(|message| self.add(message?))
-    }
-
+impl<'py> Letters<'_, 'py> {
     /// `(data, address)`, or `data` for the connected peer.
-    fn add(&mut self, message: Bound<'py, PyAny>) -> PyResult<()> {
-        let Ok(pair) = message.cast_exact::<PyTuple>() else {
-            return self.push(message, None);
-        };
-        if pair.len() != 2 {
-            let text = format!("a message must be (data, address) or data, not {pair}");
-            return Err(PyValueError::new_err(text));
-        }
-        let address = pair.get_borrowed_item(1)?;
-        let address = (!address.is_none()).then(|| address.to_owned());
-        self.push(pair.get_item(0)?, address)
-    }
-
-    fn push(&mut self, data: Bound<'py, PyAny>, to: Option<Bound<'py, PyAny>>) -> PyResult<()> {
-        let input = Input::of(data)?;
-        let source = input.source();
-        self.inputs.push(input);
-        let Some(address) = to else {
+    fn add(&mut self, message: Borrowed<'_, 'py, PyAny>) -> PyResult<()> {
+        let Ok(pair) = message.cast::<PyTuple>() else {
+            let source = self.source(message)?;
             self.outbox.push_connected(source);
             return Ok(());
         };
+        if pair.len() != 2 {
+            let text = format!("a message must be (data, address) or data, not {}", &*pair);
+            return Err(PyValueError::new_err(text));
+        }
+        let source = self.source(pair.get_borrowed_item(0)?)?;
+        let address = pair.get_borrowed_item(1)?;
+        if address.is_none() {
+            self.outbox.push_connected(source);
+            return Ok(());
+        }
         // Many datagrams to one peer usually share the very object.
-        if !self.last_address.as_ref().is_some_and(|last| last.is(&address)) {
+        if self.last_address != address.as_ptr() {
             self.address(&address)?;
-            self.last_address = Some(address);
+            self.last_address = address.as_ptr();
         }
         self.outbox.push(source);
         Ok(())
+    }
+
+    fn source(&mut self, data: Borrowed<'_, 'py, PyAny>) -> PyResult<Source> {
+        if let Ok(bytes) = data.cast_exact::<PyBytes>() {
+            let bytes = bytes.as_bytes();
+            // SAFETY: bytes neither move nor change, and `send_messages` keeps the message that
+            // holds them until everything is sent.
+            return Ok(unsafe { Source::new(bytes.as_ptr(), bytes.len()) });
+        }
+        let view = Input::of(data.to_owned())?;
+        let source = view.source();
+        self.views.push(view);
+        Ok(source)
     }
 
     fn address(&mut self, address: &Bound<'py, PyAny>) -> PyResult<()> {
@@ -91,6 +85,32 @@ impl<'a, 'py> Letters<'a, 'py> {
         audit2(c"socket.sendmsg", self.handle.object(), address)?;
         self.outbox.address(target).map_err(|errno| os_error(address.py(), errno))
     }
+}
+
+fn send_messages(
+    handle: &Handle<'_>,
+    messages: &Bound<'_, PyAny>,
+    control: Vec<u8>,
+    flags: c_int,
+) -> PyResult<usize> {
+    // A tuple nobody else can change keeps all messages alive, and so all their bytes and
+    // addresses: none of them needs to be counted by itself.
+    // SAFETY: attached, a live object; gives a new reference or an exception.
+    let kept = unsafe { ffi::PySequence_Tuple(messages.as_ptr()) };
+    // SAFETY: as above.
+    let kept = unsafe { Bound::from_owned_ptr_or_err(messages.py(), kept) }?;
+    let kept = kept.cast_into::<PyTuple>()?;
+    let mut letters = Letters {
+        handle,
+        outbox: Outbox::new(control, kept.len()),
+        views: Vec::new(),
+        family: None,
+        last_address: std::ptr::null_mut(),
+    };
+    for message in kept.iter_borrowed() {
+        letters.add(message)?;
+    }
+    send_all(handle, &mut letters.outbox, flags)
 }
 
 /// Sends datagrams; how many the kernel has taken.
@@ -105,17 +125,10 @@ pub(crate) fn mmsg_send(
 ) -> PyResult<usize> {
     let handle = Handle::of(sock)?;
     let control = control_of(&handle, tos, source, interface)?;
-    let mut outbox = match messages.cast::<DatagramBatch>() {
-        Ok(batch) => return send_batch(&handle, batch, control, flags),
-        Err(_) => {
-            let mut letters =
-                Letters::new(&handle, control, messages.len().unwrap_or(16).min(4096));
-            letters.add_all(messages)?;
-            letters
-        }
-    };
-    // `outbox.inputs` keeps the bytes until the calls are over.
-    send_all(&handle, &mut outbox.outbox, flags)
+    match messages.cast::<DatagramBatch>() {
+        Ok(batch) => send_batch(&handle, batch, control, flags),
+        Err(_) => send_messages(&handle, messages, control, flags),
+    }
 }
 
 /// Sends what a batch holds, each datagram to the address it came from.
