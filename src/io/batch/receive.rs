@@ -19,6 +19,7 @@ pub struct Inbox {
     names: Vec<sockaddr_storage>,
     control: Vec<u8>,
     control_room: usize,
+    takes_control: bool,
     count: usize,
 }
 
@@ -45,8 +46,15 @@ impl Inbox {
             names: vec![zeroed(); slots],
             control: vec![0; slots * control_room],
             control_room,
+            takes_control: true,
             count: 0,
         }
+    }
+
+    /// Whether control messages are taken. Not from a UNIX socket: descriptors may be among them,
+    /// and taking them would open them here.
+    pub fn take_control(&mut self, takes: bool) {
+        self.takes_control = takes;
     }
 
     /// How many messages fit.
@@ -97,10 +105,9 @@ impl Inbox {
             to.msg_iov = piece;
             to.msg_iovlen = 1;
             to.msg_flags = 0;
-            if self.control_room > 0 {
-                to.msg_control = control.wrapping_add(slots * self.control_room).cast();
-                to.msg_controllen = self.control_room as _;
-            }
+            let room = if self.takes_control { self.control_room } else { 0 };
+            to.msg_control = control.wrapping_add(slots * self.control_room).cast();
+            to.msg_controllen = room as _;
             slots += 1;
         }
         slots

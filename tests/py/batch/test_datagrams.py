@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket as standard
 import subprocess
 import sys
@@ -219,6 +220,27 @@ def test_a_list_that_changes_while_it_is_sent(pair):
 
     messages.insert(1, Sneaky(b"sneaky"))
     assert batch.sendmmsg(sender, messages) == 4
+
+
+def test_descriptors_that_come_along_are_not_taken():
+    one, two = udpcore.socketpair(udpcore.AF_UNIX, udpcore.SOCK_DGRAM)
+    with one, two:
+        before = len(os.listdir("/proc/self/fd"))
+        room = batch.DatagramBatch(4)
+        for take in (
+            lambda: two.recvmmsg(4),
+            lambda: two.recvmmsg_into(room),
+            lambda: batch.receive(two.fileno()),
+        ):
+            udpcore.send_fds(one, [b"x"], [one.fileno()])
+            take()
+            assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_the_methods_are_the_functions(make):
+    for name in ("sendmmsg", "recvmmsg", "recvmmsg_into"):
+        assert getattr(udpcore.socket, name) is getattr(batch, name)
+    assert udpcore.DatagramBatch is batch.DatagramBatch
 
 
 def test_bare_descriptors_and_unix_sockets_will_do():

@@ -135,11 +135,13 @@ impl DatagramBatch {
         let py = handle.object().py();
         let _occupied = self.occupy()?;
         let (slots, slot_len) = self.division(coalesces(handle.fd()))?;
+        let takes_control = handle.is_internet()?;
         let mut inbox = {
             let mut contents = self.lock();
             contents.entries.clear();
             contents.inbox.take().unwrap_or_else(|| Inbox::new(self.capacity, CONTROL_ROOM))
         };
+        inbox.take_control(takes_control);
         let received = handle.call(Interest::Read, |fd, extra| {
             // SAFETY: the batch, and so its room, outlives the call.
             let target = |slot| unsafe { self.room.target(slot * slot_len, slot_len) };

@@ -76,6 +76,11 @@ impl<'py> Handle<'py> {
         }
     }
 
+    /// Whether the kernel tells facts about datagrams here, and nothing else.
+    pub(super) fn is_internet(&self) -> PyResult<bool> {
+        Ok(matches!(self.family()?, libc::AF_INET | libc::AF_INET6))
+    }
+
     /// Runs `operation(fd, flags)`: at once with the GIL kept, then waiting without it, as the
     /// socket's timeout says.
     pub(super) fn call<T: Send>(

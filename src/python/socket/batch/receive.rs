@@ -70,6 +70,7 @@ struct Plan {
     slot_len: usize,
     /// Longer datagrams are cut off.
     bufsize: usize,
+    coalesces: bool,
 }
 
 impl Plan {
@@ -81,32 +82,33 @@ impl Plan {
         };
         let max = positive(max_messages, "max_messages")?;
         let bufsize = positive(bufsize, "bufsize")?;
-        let (max, slot_len) = if coalesces(handle.fd()) {
+        let coalesces = coalesces(handle.fd());
+        let (max, slot_len) = if coalesces {
             (max.div_ceil(SEGMENTS_MAX), bufsize.max(COALESCED_MAX))
         } else {
             (max, bufsize)
         };
         let slots = max.min(CALL_MAX).min((ROOM_MAX / slot_len.max(1)).max(1));
-        Ok(Self { slots, slot_len, bufsize })
+        Ok(Self { slots, slot_len, bufsize, coalesces })
     }
 }
 
 /// Receives once, and makes a Python value of each datagram.
 fn receive<'py>(
-    sock: &Bound<'py, PyAny>,
-    max_messages: isize,
-    bufsize: isize,
+    handle: &Handle<'py>,
+    (max_messages, bufsize): (isize, isize),
     flags: c_int,
+    wants_facts: bool,
     mut make: impl FnMut(Found<'_, 'py>) -> PyResult<Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let py = sock.py();
-    let handle = Handle::of(sock)?;
-    let plan = Plan::new(&handle, max_messages, bufsize)?;
+    let py = handle.object().py();
+    let plan = Plan::new(handle, max_messages, bufsize)?;
     if plan.slots == 0 {
         return Ok(PyList::empty(py));
     }
     let mut scratch = Scratch::take(plan.slots, plan.slot_len)?;
     let Scratch { room, inbox } = &mut scratch;
+    inbox.take_control(plan.coalesces || wants_facts);
     let received = handle.call(Interest::Read, |fd, extra| {
         // SAFETY: `scratch` outlives the call.
         let target = |slot| unsafe { room.target(slot * plan.slot_len, plan.slot_len) };
@@ -178,7 +180,10 @@ pub(crate) fn mmsg_recv<'py>(
     bufsize: isize,
     flags: c_int,
 ) -> PyResult<Bound<'py, PyList>> {
-    receive(sock, max_messages, bufsize, flags, |found| pair(&found.data, found.address))
+    let handle = Handle::of(sock)?;
+    receive(&handle, (max_messages, bufsize), flags, false, |found| {
+        pair(&found.data, found.address)
+    })
 }
 
 /// Receives what is there as [`Datagram`]s, with everything the kernel tells.
@@ -189,7 +194,9 @@ pub(crate) fn mmsg_receive<'py>(
     bufsize: isize,
     flags: c_int,
 ) -> PyResult<Bound<'py, PyList>> {
-    receive(sock, max_messages, bufsize, flags, |found| {
+    let handle = Handle::of(sock)?;
+    let wants_facts = handle.is_internet()?;
+    receive(&handle, (max_messages, bufsize), flags, wants_facts, |found| {
         let facts = Facts::parse(found.message.control());
         Datagram::make(found.data, found.address, facts, found.truncated)
     })
