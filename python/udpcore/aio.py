@@ -1,4 +1,7 @@
-"""UDP with ``await``: an endpoint that reads in batches, on asyncio and uvloop alike.
+"""``udpcore`` with ``await``, on asyncio and uvloop alike.
+
+:func:`open_udp` is a plain UDP endpoint that reads in batches; :func:`connect` and :func:`listen`
+are the connections of :mod:`udpcore.reliable`.
 
 >>> import asyncio
 >>> async def main():
@@ -13,6 +16,23 @@
 b'HELLO'
 """
 
+from udpcore._aio_transport import (
+    AsyncChannel,
+    AsyncConnection,
+    AsyncListener,
+    AsyncReceipt,
+    connect,
+    listen,
+)
 from udpcore._aio_udp import UDPEndpoint, open_udp
 
-__all__ = ["UDPEndpoint", "open_udp"]
+__all__ = [
+    "AsyncChannel",
+    "AsyncConnection",
+    "AsyncListener",
+    "AsyncReceipt",
+    "UDPEndpoint",
+    "connect",
+    "listen",
+    "open_udp",
+]

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import uvloop
 
 from udpcore import tcp
 
@@ -25,8 +26,8 @@ PATIENCE = 30.0
 class AsyncInThread:
     """An AsyncServer on a loop of its own thread, to be tested as the threaded one is."""
 
-    def __init__(self, handler: Any, **options: Any) -> None:
-        self._loop = asyncio.new_event_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop, handler: Any, **options: Any) -> None:
+        self._loop = loop
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._server = tcp.AsyncServer(handler, **options)
@@ -69,7 +70,7 @@ def echo(connection: tcp.Connection) -> None:
         connection.send(message)
 
 
-@pytest.fixture(params=["threads", "asyncio"])
+@pytest.fixture(params=["threads", "asyncio", "uvloop"])
 def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     """Starts an echo server of the kind."""
     servers: list[Any] = []
@@ -79,7 +80,9 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
         if request.param == "threads":
             server: Any = tcp.Server(echo, **options)
         else:
-            server = AsyncInThread(echo_async, **options)
+            loops = {"asyncio": asyncio, "uvloop": uvloop}
+            loop = loops[request.param].new_event_loop()
+            server = AsyncInThread(loop, echo_async, **options)
         servers.append(server)
         return server
 
