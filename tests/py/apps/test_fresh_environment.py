@@ -79,10 +79,18 @@ NOBODY = "127.0.0.1:9"
         ["game", "--join", NOBODY, "--steps", "2"],
         ["discover", "--port", "0", "--timeout", "0.2"],
         ["doctor"],
+        ["packet", "--first", "udp", "--hex", "14e9 0035 000a 0000 6869"],
     ],
 )
-def test_it_works_without_any_extra(words, python):
-    done = run(python, "-m", "udpcore", *words, "--json")
+def test_it_works_without_any_extra_and_without_any_right(words, python):
+    """Nothing needs root unless it says so: all capabilities are taken away."""
+    unprivileged = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", python]
+    done = subprocess.run(
+        [*unprivileged, "-m", "udpcore", *words, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
     assert done.returncode in (0, 1), done.stderr
     assert "Traceback" not in done.stderr
     json.loads(done.stdout.splitlines()[0] if words[0] == "multicast" else done.stdout)

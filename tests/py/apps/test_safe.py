@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 
 import pytest
 
@@ -38,22 +37,24 @@ def raw_echo():
         yield ("127.0.0.1", server.port)
 
 
-def test_probes_find_what_a_silent_path_carries(plain):
+def test_probes_find_what_a_silent_path_carries(lan):
     """What is larger is dropped and nobody is told; the kernel knows only the first link."""
 
     def echo_what_fits() -> None:
-        while (message := plain.recvfrom(65535))[0] != b"stop":
-            if len(message[0]) <= 1272:
-                plain.sendto(*message)
+        with open_udp("", 5007) as sock:
+            sock.settimeout(20)
+            while (message := sock.recvfrom(65535))[0] != b"stop":
+                if len(message[0]) <= 1300:
+                    sock.sendto(*message)
 
-    thread = threading.Thread(target=echo_what_fits)
-    thread.start()
+    echo, server = lan.begin("b", echo_what_fits), (lan.address("b"), 5007)
+    assert lan.inside("a", lambda: path_mtu(server)) == 1472
     try:
-        assert path_mtu(plain.getsockname()) > 60_000
-        assert probe_path_mtu(plain.getsockname(), timeout=0.2) == 1272
+        assert lan.inside("a", lambda: probe_path_mtu(server, timeout=0.3)) == 1300
     finally:
-        plain.sendto(b"stop", plain.getsockname())
-        thread.join(20)
+        with lan.inside("a", open_udp) as sock:
+            sock.sendto(b"stop", server)
+        echo.result(20)
 
 
 def test_nothing_is_probed_twice_where_everything_passes(raw_echo):

@@ -128,6 +128,32 @@ def test_a_video_file_is_sent_as_jpeg_and_decodes(receiver, film):
     assert greys == pytest.approx([grey * 20 for grey in range(10)], abs=6)
 
 
+def test_a_camera_is_the_source_that_opencv_opens(receiver, monkeypatch):
+    """No test machine has a camera: here it is two pictures and the end."""
+    pictures = [numpy.full((120, 160, 3), 200, numpy.uint8)] * 2
+    opened = []
+
+    class Camera:
+        def __init__(self, source) -> None:
+            opened.append(source)
+
+        def isOpened(self) -> bool:  # noqa: N802 (OpenCV's name)
+            return True
+
+        def read(self):
+            return (True, pictures.pop()) if pictures else (False, None)
+
+        def release(self) -> None:
+            opened.append("released")
+
+    monkeypatch.setattr(cv2, "VideoCapture", Camera)
+    with VideoStreamer("127.0.0.1", receiver.port, source="camera", fps=100) as streamer:
+        assert streamer.stream() == 2
+    receiver.receive(count=2, timeout=5)
+    assert opened == [0, "released"]
+    assert all(picture.startswith(b"\xff\xd8\xff") for picture in receiver.pictures.values())
+
+
 def test_the_test_pattern_is_a_picture_with_pillow_and_without(monkeypatch):
     with_pillow = next(pattern(50))
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
