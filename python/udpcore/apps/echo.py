@@ -79,6 +79,7 @@ class UDPEchoServer(App):
             self._thread.join()
         if self.sock is not None:
             self.sock.close()
+        self.sock = self._thread = None
 
     close = shutdown
 

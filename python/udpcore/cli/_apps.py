@@ -9,15 +9,26 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
+import udpcore as socket
+
 Address = tuple[str, int]
 
 
 def address(text: str) -> Address:
-    """Parse ``HOST:PORT`` or ``[HOST]:PORT``."""
+    """Parse ``HOST:PORT`` or ``[HOST]:PORT``; a name is looked up once, for its IPv4 address first.
+
+    The address is numeric, so that nothing is looked up again for every datagram.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not host:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
-    return host.strip("[]"), port_number(port)
+    number = port_number(port)
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), number, type=socket.SOCK_DGRAM)
+    except socket.gaierror as error:
+        raise argparse.ArgumentTypeError(f"{host!r}: {error.strerror}") from error
+    addresses = sorted(found, key=lambda one: one[0] != socket.AF_INET)
+    return str(addresses[0][4][0]), number
 
 
 def port_number(text: str) -> int:

@@ -83,6 +83,16 @@ def test_handle_datagram_can_be_called_by_hand(server, plain):
     assert plain.recvfrom(16)[0] == b"ECHO: direct"
 
 
+def test_a_server_may_start_again(plain):
+    server = UDPEchoServer("127.0.0.1", 0)
+    for _ in range(2):
+        server.start()
+        plain.sendto(b"x", ("127.0.0.1", server.port))
+        assert plain.recvfrom(16)[0] == b"ECHO: x"
+        server.shutdown()
+    assert server.stats["sent"] == 2
+
+
 def test_a_taken_port_is_said(server):
     with pytest.raises(OSError, match="in use"):
         UDPEchoServer("127.0.0.1", server.port).start()

@@ -31,6 +31,7 @@ DOORS = {
     "video": "video",
     "voip": "voip",
 }
+NOBODY = "127.0.0.1:9"
 VERBS = [*sorted(set(DOORS.values())), "doctor", "packet", "recv"]
 
 
@@ -60,7 +61,7 @@ def test_both_doors_lead_to_the_same_help(module):
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_wrong_option_says_which_was_meant(verb):
-    needed = {"ping": ["h:1"], "rate": ["h:1"], "recv": ["0"], "send": ["h:1"], "voip": ["h:1"]}
+    needed = {"ping": [NOBODY], "rate": [NOBODY], "recv": ["0"], "send": [NOBODY], "voip": [NOBODY]}
     needed |= {"multicast": ["recv"], "stream": ["recv", "x"], "video": ["recv", "0"]}
     done = command(verb, *needed.get(verb, []), "--jsom")
     assert (done.returncode, done.stdout) == (2, "")
@@ -78,9 +79,10 @@ def test_help_teaches_by_example(verb):
     ("words", "why"),
     [
         (["ping", "nowhere"], "'nowhere' is not HOST:PORT"),
+        (["ping", "nobody.invalid:9"], "'nobody.invalid': "),
         (["ping", "h:70000"], "'70000' is not a port of 0 to 65535"),
-        (["ping", "h:1", "-c", "0"], "'0' is not a whole number above 0"),
-        (["rate", "h:1", "--rate", "-5"], "'-5' is not a number above 0"),
+        (["ping", NOBODY, "-c", "0"], "'0' is not a whole number above 0"),
+        (["rate", NOBODY, "--rate", "-5"], "'-5' is not a number above 0"),
         (["metrics", "--flush", "x"], "'x' is not a number above 0"),
         (["echo", "hello"], "a message needs --to HOST:PORT"),
         (["discover", "--port", "http"], "'http' is not a port"),
@@ -122,7 +124,6 @@ def test_colours_on_a_terminal_and_none_with_no_color():
     assert "\x1b" not in command("doctor").stdout
 
 
-NOBODY = "127.0.0.1:9"
 GROUP = ["--group", "224.1.1.1", "--port", "0", "--interface", "lo"]
 #: Everything that waits or goes on for a while, and the word of its summary.
 PROGRAMS = {
@@ -250,6 +251,19 @@ def test_ping_as_words_and_as_json(echo_port):
     assert numbers["received"] == 5
     assert numbers["min_ms"] <= numbers["p50_ms"] * 1.01
     assert sum(numbers["histogram"]) == 5
+
+
+def test_a_name_is_looked_up_and_ipv6_is_spoken():
+    from udpcore.apps import UDPEchoServer
+
+    with UDPEchoServer("::1", 0) as server:
+        server.start()
+        done = command("ping", f"[::1]:{server.port}", "-c", "2", "-i", "0.01")
+        assert "2 sent, 2 received" in done.stdout
+    with UDPEchoServer("127.0.0.1", 0) as server:
+        server.start()
+        done = command("echo", "--to", f"localhost:{server.port}", "salut")
+        assert done.stdout == "ECHO: salut\n"
 
 
 def test_echo_client_words_and_lines(echo_port):
