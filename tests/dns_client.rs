@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use udpcore::dns::client::{Client, Config, Ignored, Outcome, Transmit, Via};
 use udpcore::dns::message::Message;
 use udpcore::dns::query::Query;
+use udpcore::dns::rtt::Rtt;
 
 const TIMEOUT_US: u64 = 1_000_000;
 
@@ -27,6 +28,8 @@ fn config(servers: u8, retries: u32) -> Config {
         ignore_truncation: false,
         mix_case: true,
         cookies: Vec::new(),
+        lifetime_us: None,
+        rtts: Vec::new(),
     }
 }
 
@@ -60,6 +63,42 @@ fn tries_are_spread_over_servers_and_time() {
         [(0, server(1)), (seconds(1), server(2)), (seconds(2), server(1)), (seconds(3), server(2))]
     );
     assert!(matches!(client.into_outcome(), Some(Outcome::TimedOut)));
+}
+
+/// When each try is made by a client that nobody answers, and when it gives up; in µs.
+fn times(config: Config) -> (Vec<u64>, u64) {
+    let mut client = Client::new(config, StdRng::seed_from_u64(7));
+    let (mut now, mut asked) = (0, Vec::new());
+    while client.outcome().is_none() {
+        while client.poll_transmit(now).is_some() {
+            asked.push(now);
+        }
+        now = client.next_deadline().unwrap();
+        client.handle_timeout(now);
+    }
+    (asked, now)
+}
+
+#[test]
+fn the_time_of_all_tries_has_an_end() {
+    let lifetime_us = Some(2 * TIMEOUT_US + 500);
+    let (asked, end) = times(Config { lifetime_us, ..config(1, 5) });
+    assert_eq!((asked, end), (vec![0, TIMEOUT_US, 2 * TIMEOUT_US], 2 * TIMEOUT_US + 500));
+    let (asked, end) = times(Config { lifetime_us: Some(7), ..config(2, 5) });
+    assert_eq!((asked, end), (vec![0], 7));
+}
+
+#[test]
+fn a_known_round_trip_is_tried_again_sooner_and_waited_for_as_long() {
+    let mut near = Rtt::default();
+    (0..50).for_each(|_| near.sample(100));
+    // The least wait is 50 ms, doubled each time; the last try takes what is left.
+    let (asked, end) = times(Config { rtts: vec![near], ..config(1, 3) });
+    assert_eq!((asked, end), (vec![0, 50_000, 150_000, 350_000], 4 * TIMEOUT_US));
+    let mut far = Rtt::default();
+    (0..50).for_each(|_| far.sample(5_000_000));
+    let (asked, _) = times(Config { rtts: vec![far], ..config(1, 2) });
+    assert_eq!(asked, vec![0, TIMEOUT_US, 2 * TIMEOUT_US]);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use udpcore::dns::authority::{Transport, respond};
 use udpcore::dns::client::{Client, Config, Outcome, Via};
 use udpcore::dns::compose::compose;
 use udpcore::dns::frame::Deframer;
+use udpcore::dns::http::{HttpError, Responses};
+use udpcore::dns::pipeline::Pipeline;
 use udpcore::dns::query::Query;
 use udpcore::dns::zone::Zone;
 use udpcore::dns::{Message, Name, RdType};
@@ -49,6 +51,8 @@ pub fn check_client(wire: &[u8]) {
         ignore_truncation: false,
         mix_case: true,
         cookies: Vec::new(),
+        lifetime_us: None,
+        rtts: Vec::new(),
     };
     let mut client = Client::new(config, StdRng::seed_from_u64(1));
     let mut now = 0;
@@ -96,6 +100,46 @@ pub fn check_frames(stream: &[u8]) {
     assert_eq!(collect(1), collect(stream.len()));
 }
 
+/// HTTP cut anywhere gives the same bodies, or the same refusal.
+pub fn check_http(stream: &[u8]) {
+    let collect = |step: usize| -> (Vec<Vec<u8>>, Option<HttpError>) {
+        let (mut responses, mut out) = (Responses::default(), Vec::new());
+        for piece in stream.chunks(step.max(1)) {
+            responses.push(piece);
+            loop {
+                match responses.pop() {
+                    Ok(Some(body)) => out.push(body),
+                    Ok(None) => break,
+                    Err(error) => return (out, Some(error)),
+                }
+            }
+        }
+        (out, None)
+    };
+    let (whole, pieces) = (collect(stream.len()), collect(7));
+    assert_eq!(whole.0, pieces.0);
+    assert_eq!(whole.1.is_some(), pieces.1.is_some());
+}
+
+/// A connection takes nothing for an answer but what fits its question.
+pub fn check_pipeline(wire: &[u8]) {
+    let name: Name = "www.example.test".parse().unwrap();
+    let queries = vec![Query::new(name.clone(), RdType::A); 3];
+    let mut pipeline = Pipeline::new(queries, 3, false, true);
+    while pipeline.poll_query(&mut StdRng::seed_from_u64(1)).is_some() {
+        let mut reply = wire.to_vec();
+        if let Some(id) = reply.get_mut(..2) {
+            id.fill(0);
+        }
+        if pipeline.handle_message(reply).is_err() {
+            break;
+        }
+    }
+    for message in pipeline.into_answers().into_iter().flatten() {
+        assert!(message.questions().all(|question| Name::from(question.name) == name));
+    }
+}
+
 #[test]
 fn the_corpus_and_its_mutations() {
     let mut mutations = Mutations::of("dns_message");
@@ -112,6 +156,7 @@ fn the_corpus_and_its_mutations() {
             check_message(&wire);
             check_client(&wire);
             check_frames(&wire);
+            check_pipeline(&wire);
         });
         parsed += u64::from(Message::parse(wire).is_ok());
     }
@@ -148,5 +193,27 @@ fn queries_and_their_mutations() {
             wire = mutations.change(wire);
         }
         mutations.attempt(&wire, || check_server(&zone, &wire));
+    }
+}
+
+#[test]
+fn responses_in_http_and_their_mutations() {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\n";
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let mut mutations = Mutations::of("dns_message");
+    for round in 0..cases() {
+        let body = mutations.draw();
+        let body = &body[..body.len().min(200)];
+        let mut stream = if round % 2 == 0 {
+            format!("{interim}{head}Content-Length: {}\r\n\r\n", body.len()).into_bytes()
+        } else {
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n{:x}\r\n", body.len()).into_bytes()
+        };
+        stream.extend_from_slice(body);
+        if round % 2 == 1 {
+            stream.extend_from_slice(b"\r\n0\r\n\r\n");
+        }
+        stream = mutations.change(stream);
+        mutations.attempt(&stream, || check_http(&stream));
     }
 }

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, SupportsIndex, final, overload
 from _typeshed import ReadableBuffer, WriteableBuffer
 from typing_extensions import Buffer, disjoint_base
 
-from udpcore.dns import OPT, Flags
+from udpcore.dns import OPT, Flags, Security
 
 __version__: str
 
@@ -309,6 +309,8 @@ class Message:
     @property
     def edns(self) -> OPT | None: ...
     @property
+    def security(self) -> Security | None: ...
+    @property
     def wire(self) -> bytes: ...
     def to_wire(self) -> bytes: ...
     def __hash__(self) -> int: ...
@@ -376,6 +378,17 @@ class DnsBatch:
     def run(self, names: Sequence[str], more: bool) -> list[tuple[str, Any]]: ...
 
 @final
+class DnsConnection:
+    def __new__(
+        cls, server: tuple[str, int], transport: str, name: str, path: str, cafile: str | None
+    ) -> DnsConnection: ...
+    def ask(
+        self, questions: Sequence[tuple[str, str | int]], settings: object, timeout: float
+    ) -> list[Message | Exception]: ...
+    def counters(self) -> tuple[int, int]: ...
+    def close(self) -> None: ...
+
+@final
 class Server:
     """An authoritative name server for one zone, on a thread of its own."""
 
@@ -416,7 +429,16 @@ def dns_exchange(
     mix_case: bool,
     options: Sequence[tuple[int, bytes]],
     cookies: bool,
+    lifetime: float | None,
 ) -> tuple[Message, str, bool, int]: ...
+def dns_validate(
+    message: Message,
+    servers: Sequence[tuple[str, int]],
+    *,
+    timeout: float,
+    retries: int,
+    anchor: str | None,
+) -> None: ...
 def dns_read_answer(
     message: Message, name: str, rdtype: str | int
 ) -> tuple[str, str, list[Record], int | None]: ...

@@ -10,11 +10,12 @@
 //! Rules of this file: every try has its own id and asks for its own socket; late answers to
 //! earlier tries count; the number of tries is bounded by [`ATTEMPTS_MAX`].
 
+pub use super::ask::{Config, IGNORED_WORDS, Ignored, Outcome, Transmit, Via};
 use super::cookie::{self, Check, Cookie};
 use super::header::{Flags, Rcode};
 use super::message::{self, Message};
-use super::query::Query;
 use super::reader::ParseError;
+use super::rtt::Rtt;
 use super::value;
 use rand::CryptoRng;
 use std::net::SocketAddr;
@@ -23,106 +24,6 @@ use std::net::SocketAddr;
 pub const ATTEMPTS_MAX: usize = 64;
 /// Most retries a caller may ask for: the rest of [`ATTEMPTS_MAX`] is for fallbacks.
 pub const RETRIES_MAX: u32 = 20;
-
-/// What to ask, whom, and for how long.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The question.
-    pub query: Query,
-    /// The servers, asked in turn.
-    pub servers: Vec<SocketAddr>,
-    /// How long each try waits, in µs.
-    pub timeout_us: u64,
-    /// How many more tries after the first, at most [`RETRIES_MAX`].
-    pub retries: u32,
-    /// Ask over TCP from the start.
-    pub tcp: bool,
-    /// Take the truncated answer instead of asking again over TCP.
-    pub ignore_truncation: bool,
-    /// Mix the case of the name at random and expect it back (0x20).
-    pub mix_case: bool,
-    /// A cookie for each server, in their order; none at all to send none.
-    pub cookies: Vec<Cookie>,
-}
-
-/// How a try travels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
-    /// A datagram from a fresh socket.
-    Udp,
-    /// A connection of its own.
-    Tcp,
-}
-
-/// A request to the driver: open a fresh socket for `attempt` and send `payload`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transmit {
-    /// The ordinal to name in `handle_*`.
-    pub attempt: usize,
-    /// UDP or TCP.
-    pub via: Via,
-    /// Where to.
-    pub server: SocketAddr,
-    /// The message, without the length that TCP puts in front.
-    pub payload: Vec<u8>,
-}
-
-/// Why a datagram was ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ignored {
-    /// From another address or port than it was sent to.
-    Source,
-    /// Too short, or broken inside.
-    Malformed,
-    /// Not a response to a query.
-    NotResponse,
-    /// Another id.
-    Id,
-    /// Another question.
-    Question,
-    /// The right question, but not in the case it was asked in.
-    Case,
-    /// Without the cookie that was sent along.
-    Cookie,
-}
-
-/// Words for the counters of [`Client::ignored`], in their order.
-pub const IGNORED_WORDS: [&str; 7] = [
-    "wrong source",
-    "malformed",
-    "no response",
-    "wrong id",
-    "wrong question",
-    "wrong case",
-    "wrong cookie",
-];
-
-/// How the question ended.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// A message that answers the question, whatever its response code.
-    Answer {
-        /// The message.
-        message: Message,
-        /// Who sent it.
-        server: SocketAddr,
-        /// How it came.
-        via: Via,
-        /// From its query to it, in µs.
-        rtt_us: u64,
-    },
-    /// No answer in time.
-    TimedOut,
-    /// Every try failed; the last one with this `errno`.
-    Failed {
-        /// The number of the system error.
-        errno: i32,
-        /// The server that was tried.
-        server: SocketAddr,
-    },
-    /// Over TCP, where nobody can forge, came something that is no answer.
-    Malformed(ParseError),
-}
 
 #[derive(Debug, Clone)]
 struct Attempt {
@@ -143,6 +44,7 @@ pub struct Client<R> {
     attempts: Vec<Attempt>,
     /// The next try, not yet polled.
     pending: Option<(usize, Via)>,
+    start_us: Option<u64>,
     deadline_us: u64,
     tries_left: u32,
     edns_refused: bool,
@@ -170,6 +72,7 @@ impl<R: CryptoRng> Client<R> {
             random,
             attempts: Vec::new(),
             pending: Some((0, first)),
+            start_us: None,
             deadline_us: 0,
             edns_refused: false,
             cookie_renewed: false,
@@ -194,6 +97,11 @@ impl<R: CryptoRng> Client<R> {
     /// Ends the machine with its outcome.
     pub fn into_outcome(self) -> Option<Outcome> {
         self.outcome
+    }
+
+    /// What is known of the round trip to the server at `index`, this exchange included.
+    pub fn rtt(&self, index: usize) -> Option<&Rtt> {
+        self.config.rtts.get(index)
     }
 
     /// When [`Client::handle_timeout`] has something to do, in µs; `None` when it has ended.
@@ -234,7 +142,8 @@ impl<R: CryptoRng> Client<R> {
             query.options.push((cookie::OPTION, cookie.option()));
         }
         let payload = query.compose(id);
-        self.deadline_us = now_us.saturating_add(self.config.timeout_us);
+        let start_us = *self.start_us.get_or_insert(now_us);
+        self.deadline_us = self.wait_until(now_us, start_us, server, via);
         self.attempts.push(Attempt {
             id,
             server,
@@ -283,9 +192,34 @@ impl<R: CryptoRng> Client<R> {
 
     /// The deadline may have passed.
     pub fn handle_timeout(&mut self, now_us: u64) {
-        if self.outcome.is_none() && self.pending.is_none() && now_us >= self.deadline_us {
-            self.next_try();
+        if self.outcome.is_some() || self.pending.is_some() || now_us < self.deadline_us {
+            return;
         }
+        match self.end_us() {
+            Some(end_us) if now_us >= end_us => self.end(),
+            _ => self.next_try(),
+        }
+    }
+
+    /// When the time of all tries is over.
+    fn end_us(&self) -> Option<u64> {
+        Some(self.start_us?.saturating_add(self.config.lifetime_us?))
+    }
+
+    /// Until when a try that begins now is waited for.
+    fn wait_until(&self, now_us: u64, start_us: u64, server: usize, via: Via) -> u64 {
+        let Config { timeout_us, retries, ref rtts, .. } = self.config;
+        let mut until_us = now_us.saturating_add(timeout_us);
+        if let Some(rtt) = rtts.get(server).filter(|_| via == Via::Udp) {
+            until_us = if self.tries_left > 0 {
+                let tries = self.attempts.iter().filter(|a| a.server == server).count();
+                now_us.saturating_add(timeout_us.min(rtt.rto_us(tries as u32)))
+            } else {
+                let all = u64::from(retries.min(RETRIES_MAX)) + 1;
+                until_us.max(start_us.saturating_add(timeout_us.saturating_mul(all)))
+            };
+        }
+        until_us.min(self.end_us().unwrap_or(u64::MAX))
     }
 
     fn handle(
@@ -345,6 +279,9 @@ impl<R: CryptoRng> Client<R> {
         }
         if edns && !self.check_cookie(server_index, via, &message)? {
             return Ok(());
+        }
+        if let Some(rtt) = self.config.rtts.get_mut(server_index).filter(|_| via == Via::Udp) {
+            rtt.sample(rtt_us);
         }
         let refusal = matches!(message.rcode(), Rcode::SERVFAIL | Rcode::REFUSED | Rcode::NOTIMP);
         let outcome = Outcome::Answer { message, server, via, rtt_us };

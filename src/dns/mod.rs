@@ -9,8 +9,10 @@
 //! present, dump       bytes -> the text dig prints
 //! answer              what an answer says about a question: chain, NODATA, NXDOMAIN
 //! cookie              what only the real server can send back
-//! frame, rtt, client  the resolver: TCP frames, waits, and who is asked what, when
+//! frame, rtt, ask     TCP frames, waits, what a question is made of and how it can end
+//! client              the resolver: who is asked what, when
 //! batch               many questions at once
+//! pipeline, http      many questions over one connection; messages in HTTP
 //! zone, authority     the other side: a zone, and the answers it gives
 //! ```
 //!
@@ -18,6 +20,7 @@
 //! nor loops on any input; whatever `Message::parse` let pass can be read without a fault.
 
 pub mod answer;
+pub mod ask;
 pub mod authority;
 pub mod batch;
 pub mod client;
@@ -26,8 +29,10 @@ pub mod cookie;
 pub mod dump;
 pub mod frame;
 pub mod header;
+pub mod http;
 pub mod message;
 pub mod name;
+pub mod pipeline;
 pub mod present;
 pub mod query;
 pub mod rdtype;

@@ -1,5 +1,8 @@
 //! How long to wait for a server: the estimator of RFC 6298, with limits that fit DNS.
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
 /// The wait before anything is known about a server, in µs.
 pub const RTO_FIRST_US: u64 = 400_000;
 /// Never wait less: a busy server is not a lost datagram.
@@ -30,6 +33,35 @@ impl Rtt {
     pub fn rto_us(&self, try_ordinal: u32) -> u64 {
         let base = self.srtt_us.map_or(RTO_FIRST_US, |srtt| srtt + 4 * self.rttvar_us);
         base.max(RTO_US_MIN).saturating_mul(1 << try_ordinal.min(10)).min(RTO_US_MAX)
+    }
+}
+
+/// Servers that are remembered; beyond that the one with the lowest address is forgotten.
+const SERVERS_MAX: usize = 256;
+
+/// The round trips to the servers asked lately.
+#[derive(Debug, Default)]
+pub struct Known(BTreeMap<SocketAddr, Rtt>);
+
+impl Known {
+    /// Nothing known.
+    pub const fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    /// What is known of `server`.
+    pub fn get(&self, server: SocketAddr) -> Rtt {
+        self.0.get(&server).copied().unwrap_or_default()
+    }
+
+    /// Keeps what was learnt about `server`.
+    pub fn keep(&mut self, server: SocketAddr, rtt: Rtt) {
+        if self.0.len() >= SERVERS_MAX && !self.0.contains_key(&server) {
+            self.0.pop_first();
+        }
+        if rtt.srtt_us.is_some() {
+            self.0.insert(server, rtt);
+        }
     }
 }
 

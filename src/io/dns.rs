@@ -6,6 +6,7 @@
 use super::dns_channel::{Channel, DATAGRAM_LEN_MAX, errno, poll};
 use crate::dns::client::{Client, Config, IGNORED_WORDS, Outcome};
 use crate::dns::cookie::Jar;
+use crate::dns::rtt::Known;
 use rand::{SeedableRng, TryRng, rngs::StdRng, rngs::SysRng};
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -56,6 +57,7 @@ pub fn exchange<E>(
         config.cookies =
             config.servers.iter().map(|server| jar.take(*server, &mut random)).collect();
     }
+    config.rtts = config.servers.iter().map(|server| rtts().get(*server)).collect();
     let servers = config.servers.clone();
     let start = Instant::now();
     let now_us = || start.elapsed().as_micros() as u64;
@@ -93,10 +95,19 @@ pub fn exchange<E>(
         if let Some(cookie) = client.cookie(index) {
             jar().keep(*server, cookie.clone());
         }
+        if let Some(rtt) = client.rtt(index) {
+            rtts().keep(*server, *rtt);
+        }
     }
     let (attempts, ignored, fault) = (client.attempt_count(), client.ignored(), client.fault());
     let outcome = client.into_outcome().unwrap_or(Outcome::TimedOut);
     Ok(Report { outcome, attempts, ignored, fault })
+}
+
+/// What this process knows of the round trips to its servers.
+fn rtts() -> MutexGuard<'static, Known> {
+    static RTTS: Mutex<Known> = Mutex::new(Known::new());
+    RTTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What this process knows of the cookies of its servers.

@@ -364,6 +364,8 @@ impl BatchDriver {
             ignore_truncation: false,
             mix_case: self.config.mix_case,
             cookies: Vec::new(),
+            lifetime_us: None,
+            rtts: Vec::new(),
         }
     }
 }

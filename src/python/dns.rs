@@ -32,11 +32,17 @@ pub(super) struct PyMessage {
     pub(super) message: Arc<Message>,
     /// Answers, authorities, additionals, questions: made when first read.
     sections: [PyOnceLock<Py<PyTuple>>; 4],
+    /// What DNSSEC validation said, if it was asked: the word and the reason.
+    pub(super) security: PyOnceLock<(&'static str, String)>,
 }
 
 impl PyMessage {
     pub(super) fn new(message: Message) -> Self {
-        Self { message: Arc::new(message), sections: [const { PyOnceLock::new() }; 4] }
+        Self {
+            message: Arc::new(message),
+            sections: [const { PyOnceLock::new() }; 4],
+            security: PyOnceLock::new(),
+        }
     }
 
     fn records<'py>(&self, py: Python<'py>, section: Section) -> PyResult<Bound<'py, PyTuple>> {
@@ -155,6 +161,13 @@ impl PyMessage {
     #[getter]
     fn edns<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         self.message.edns().map(|edns| dns_value::edns_to_python(py, &edns)).transpose()
+    }
+
+    /// What DNSSEC validation said, a `Security`; `None` if nobody asked it to.
+    #[getter]
+    fn security<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let class = &registry(py)?.security;
+        self.security.get(py).map(|(w, why)| class.bind(py).call1((*w, why))).transpose()
     }
 
     /// The bytes this message was parsed from.

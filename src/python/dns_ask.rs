@@ -21,7 +21,7 @@ const OPTIONS_LEN_MAX: usize = 4096;
 #[pyfunction]
 #[pyo3(signature = (name, rdtype, servers, *, timeout, retries, tcp, edns, dnssec_ok,
                     recursion_desired, checking_disabled, ignore_truncation, mix_case,
-                    options, cookies))]
+                    options, cookies, lifetime))]
 #[expect(clippy::too_many_arguments, reason = "the options of a query")]
 pub(super) fn dns_exchange(
     py: Python<'_>,
@@ -39,11 +39,13 @@ pub(super) fn dns_exchange(
     mix_case: bool,
     options: Vec<(u16, Vec<u8>)>,
     cookies: bool,
+    lifetime: Option<f64>,
 ) -> PyResult<(PyMessage, String, bool, u64)> {
     let edns = edns_size(edns)?;
     let mut query = Query::new(parse_name(name)?, rdtype.0);
     (query.edns, query.dnssec_ok) = (edns, dnssec_ok);
     (query.recursion_desired, query.checking_disabled) = (recursion_desired, checking_disabled);
+    let lifetime_us = lifetime.map(timeout_us).transpose()?;
     let timeout_us = timeout_us(timeout)?;
     let retries = within("retries", retries, i64::from(RETRIES_MAX))?;
     check_edns(edns, dnssec_ok || !options.is_empty())?;
@@ -65,6 +67,8 @@ pub(super) fn dns_exchange(
         ignore_truncation,
         mix_case,
         cookies: Vec::new(),
+        lifetime_us,
+        rtts: Vec::new(),
     };
     let asked = config.clone();
     let report =
@@ -90,15 +94,21 @@ pub(super) fn timeout_us(seconds: f64) -> PyResult<u64> {
     Err(value_error(format!("timeout={seconds} is out of range; give {range}")))
 }
 
+impl From<ExchangeError<PyErr>> for PyErr {
+    fn from(error: ExchangeError<PyErr>) -> Self {
+        match error {
+            ExchangeError::Interrupted(raised) => raised,
+            ExchangeError::System(error) => error.into(),
+        }
+    }
+}
+
 fn finish(
     py: Python<'_>,
     asked: &Config,
     report: Result<Report, ExchangeError<PyErr>>,
 ) -> PyResult<(PyMessage, String, bool, u64)> {
-    let report = report.map_err(|error| match error {
-        ExchangeError::Interrupted(raised) => raised,
-        ExchangeError::System(error) => error.into(),
-    })?;
+    let report = report?;
     match report.outcome {
         Outcome::Answer { message, server, via, rtt_us } => {
             Ok((PyMessage::new(message), dig_address(server), via == Via::Tcp, rtt_us))

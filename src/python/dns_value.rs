@@ -29,6 +29,8 @@ pub(super) struct Registry {
     rcodes: Vec<Py<PyAny>>,
     flags: Py<PyAny>,
     parse_error: Py<PyAny>,
+    /// The verdict of DNSSEC validation.
+    pub(super) security: Py<PyAny>,
     pub(super) timeout_error: Py<PyAny>,
     /// Makes the exception of an answer without records.
     pub(super) error_of: Py<PyAny>,
@@ -68,6 +70,7 @@ impl Registry {
             rcodes: rcodes.collect::<Result<_, _>>()?,
             flags: codes.getattr("Flags")?.unbind(),
             parse_error: errors.getattr("ParseError")?.unbind(),
+            security: codes.getattr("Security")?.unbind(),
             timeout_error: errors.getattr("DnsTimeoutError")?.unbind(),
             error_of: errors.getattr("error_of")?.unbind(),
         })

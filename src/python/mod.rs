@@ -11,8 +11,10 @@ mod bytes_like;
 mod dns;
 mod dns_ask;
 mod dns_batch;
+mod dns_dnssec;
 mod dns_record;
 mod dns_server;
+mod dns_stream;
 mod dns_value;
 mod fec;
 mod fec_sliding;
@@ -47,10 +49,16 @@ mod _core {
     use super::dns_batch::DnsBatch;
 
     #[pymodule_export]
+    use super::dns_dnssec::dns_validate;
+
+    #[pymodule_export]
     use super::dns_record::{PyQuestion, PyRecord};
 
     #[pymodule_export]
     use super::dns_server::PyDnsServer;
+
+    #[pymodule_export]
+    use super::dns_stream::DnsConnection;
 
     #[pymodule_export]
     use super::fec::{FecDecoder, FecEncoder, FecReceiver, fec_datagrams};

@@ -25,7 +25,11 @@ COMMANDS = {
     "ip": "iproute2",
     "ping": "iputils-ping",
     "nsd": "nsd",
+    "unbound": "unbound",
+    "named": "bind9",
+    "dnssec-signzone": "bind9-utils",
     "dig": "bind9-dnsutils",
+    "openssl": "openssl",
     "iperf3": "iperf3",
     "tshark": "tshark",
     "chromium": "chromium",
@@ -40,6 +44,8 @@ BENCH_FILES = {"/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stre
 #: services of those packages: masked before a first installation, so that nothing listens
 SERVICES = {
     "nsd": "nsd.service",
+    "unbound": "unbound.service",
+    "bind9": "named.service",
     "iperf3": "iperf3.service",
     "nginx-light": "nginx.service",
 }

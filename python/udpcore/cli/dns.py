@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from udpcore import _core
 from udpcore.cli import _dns_many
@@ -25,7 +26,10 @@ words, in any order, as dig knows them:
   +dnssec           ask for signatures       +cdflag     also what fails validation
   +norecurse        no recursion             +noedns     no EDNS
   +bufsize=BYTES    EDNS buffer size         +no0x20     keep the case of the name
-  +nocookie         no DNS cookie
+  +nocookie         no DNS cookie            +validate   check the signatures (DNSSEC)
+  +tls              ask over TLS             +https[=PATH]   ask over HTTPS (/dns-query)
+  +tls-ca=FILE      roots in PEM             +tls-hostname=NAME   name in the certificate
+  +anchor=FILE      DS or DNSKEY records to validate from (the keys of the root)
   +time=SECONDS     wait of each try (2)     +tries=N    how many tries (4)
 
 exit codes: 0 a server answered, whatever it said; 1 none did (with --many: not to all);
@@ -44,7 +48,12 @@ SWITCHES = {
     "edns": "edns",
     "0x20": "mix_case",
     "cookie": "cookie",
+    "validate": "validate",
+    "tls": "tls",
+    "https": "https",
 }
+#: Words with a text: attribute.
+TEXTS = {"https": "path", "tls-ca": "cafile", "tls-hostname": "server_name", "anchor": "anchor"}
 #: Words with a number: attribute, kind of number, smallest, largest.
 NUMBERS: dict[str, tuple[str, type[int] | type[float], float, float]] = {
     "bufsize": ("bufsize", int, 0, 65535),
@@ -71,6 +80,13 @@ class Request:
     edns: bool = True
     mix_case: bool = True
     cookie: bool = True
+    validate: bool = False
+    tls: bool = False
+    https: bool = False
+    path: str = "/dns-query"
+    cafile: str | None = None
+    server_name: str | None = None
+    anchor: str | None = None
     bufsize: int = 1232
     time: float = 2.0
     tries: int = 4
@@ -88,8 +104,10 @@ def main(prog: str, argv: list[str]) -> int:
         request.name, request.rdtype = _reverse(parser, options.reverse), request.rdtype or "PTR"
     for word in [*options.words, *later]:
         _take(parser, request, word)
-    if request.dnssec and not request.edns:
-        parser.error("+dnssec needs EDNS: leave +noedns out")
+    if (request.dnssec or request.validate) and not request.edns:
+        parser.error("+dnssec and +validate need EDNS: leave +noedns out")
+    if request.validate and (request.tls or request.https):
+        parser.error("+validate asks for keys over UDP: leave +tls and +https out")
     if options.many:
         if request.name is not None:
             parser.error(f"--many reads the names from its file: what is {request.name!r}?")
@@ -123,6 +141,12 @@ def main(prog: str, argv: list[str]) -> int:
         ignore_truncation=request.ignore,
         mix_case=request.mix_case,
         cookies=request.cookie,
+        transport="https" if request.https else "tls" if request.tls else "udp",
+        server_name=request.server_name,
+        cafile=request.cafile,
+        path=request.path,
+        dnssec=request.validate,
+        trust_anchor=request.anchor and Path(request.anchor).read_text(encoding="utf-8"),
     )
     print(_shown(request, answer), end="")
     return EXIT_OK
@@ -168,6 +192,9 @@ def _take_option(parser: Parser, request: Request, word: str) -> None:
         setattr(request, SWITCHES[key], True)
     elif not equals and key.removeprefix("no") in SWITCHES:
         setattr(request, SWITCHES[key.removeprefix("no")], False)
+    elif key in TEXTS and value:
+        setattr(request, TEXTS[key], value)
+        request.https |= key == "https"
     elif key in NUMBERS:
         attribute, kind, least, most = NUMBERS[key]
         try:
@@ -178,7 +205,7 @@ def _take_option(parser: Parser, request: Request, word: str) -> None:
             parser.error(f"+{key}={value}: give a number from {least:g} to {most:g}")
         setattr(request, attribute, number)
     else:
-        known = [*SWITCHES, *(f"no{switch}" for switch in SWITCHES), *NUMBERS]
+        known = [*SWITCHES, *(f"no{switch}" for switch in SWITCHES), *NUMBERS, *TEXTS]
         parser.error(f"unknown option '+{word}'{did_you_mean(key, known)}")
 
 
@@ -202,10 +229,12 @@ def _shown(request: Request, answer: Exchange) -> str:
     if request.short:
         return "".join(f"{record.to_text()}\n" for record in answer.message.answers)
     address = answer.server.rpartition("#")[0]
+    security = answer.message.security
     return (
         f"{answer.message}\n"
-        f";; Query time: {answer.rtt_us / 1000:.3f} msec\n"
-        f";; SERVER: {answer.server}({address}) ({'TCP' if answer.tcp else 'UDP'})\n"
+        + (f";; DNSSEC: {security.state} ({security.reason})\n" if security else "")
+        + f";; Query time: {answer.rtt_us / 1000:.3f} msec\n"
+        f";; SERVER: {answer.server}({address}) ({answer.transport.upper()})\n"
         f";; MSG SIZE  rcvd: {len(answer.message.wire)}\n"
     )
 
@@ -247,8 +276,9 @@ def _as_json(answer: Exchange) -> dict[str, object]:
             "dnssec_ok": edns.dnssec_ok,
             "options": [{"code": code, "data": data.hex()} for code, data in edns.options],
         },
+        "security": message.security and message.security._asdict(),
         "server": answer.server,
-        "transport": "tcp" if answer.tcp else "udp",
+        "transport": answer.transport,
         "rtt_ms": answer.rtt_us / 1000,
         "size_bytes": len(message.wire),
     }

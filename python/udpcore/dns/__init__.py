@@ -16,8 +16,10 @@ from udpcore._core import dns_build_query as build_query
 from udpcore._core import dns_parse as parse
 from udpcore.dns._ask import dns_query, query, resolve
 from udpcore.dns._cache import Cache
-from udpcore.dns._codes import Flags, Rcode
+from udpcore.dns._codes import Flags, Rcode, Security
+from udpcore.dns._connection import Connection
 from udpcore.dns._errors import (
+    BogusError,
     DnsTimeoutError,
     NoDataError,
     NXDomainError,
@@ -82,7 +84,9 @@ __all__ = [
     "TXT",
     "URI",
     "A",
+    "BogusError",
     "Cache",
+    "Connection",
     "DnsTimeoutError",
     "Flags",
     "Generic",
@@ -95,6 +99,7 @@ __all__ = [
     "Record",
     "RefusedError",
     "ResolveError",
+    "Security",
     "ServFailError",
     "Server",
     "build_query",

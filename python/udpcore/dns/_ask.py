@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import copy
 import logging
-import socket
+import time
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from os import PathLike
+from typing import NamedTuple, TypedDict, Unpack
 
 from udpcore import _core
 from udpcore._core import Message
+from udpcore.dns._addresses import addresses_of
 from udpcore.dns._cache import Cache
-from udpcore.dns._errors import NoDataError, NXDomainError, ResolveError, error_of
+from udpcore.dns._connection import PORTS, Connection, Transport
+from udpcore.dns._errors import (
+    BogusError,
+    NoDataError,
+    NXDomainError,
+    ResolveError,
+    error_of,
+)
 from udpcore.dns._system import addresses_from_hosts, read_system
 
 _log = logging.getLogger("udpcore.dns")
@@ -23,37 +32,33 @@ _log = logging.getLogger("udpcore.dns")
 QUESTIONS_MAX = 8
 
 
+class QueryOptions(TypedDict, total=False):
+    """What :func:`query` takes by keyword; its text says what each means."""
+
+    edns: int | None
+    dnssec_ok: bool
+    recursion_desired: bool
+    checking_disabled: bool
+    ignore_truncation: bool
+    mix_case: bool
+    options: Sequence[tuple[int, bytes]]
+    cookies: bool
+    lifetime: float | None
+    transport: Transport
+    server_name: str | None
+    cafile: str | PathLike[str] | None
+    path: str
+    dnssec: bool
+    trust_anchor: str | None
+
+
 class Exchange(NamedTuple):
     """A message and how it came: ``server`` is ``address#port``, ``rtt_us`` in µs."""
 
     message: Message
     server: str
-    tcp: bool
+    transport: Transport
     rtt_us: int
-
-
-def addresses_of(server: str | Iterable[str], port: int) -> list[tuple[str, int]]:
-    """Return the addresses of `server`, which may be a name, an address or several of them.
-
-    Raises :exc:`socket.gaierror` for a name without address, :exc:`ValueError` for a bad port.
-    """
-    if not 0 < port < 65536:
-        raise ValueError(f"port {port} is out of range; give 1 to 65535")
-    found = []
-    for host in [server] if isinstance(server, str) else server:
-        try:
-            infos = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
-        except (socket.gaierror, UnicodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise socket.gaierror(
-                getattr(error, "errno", None) or socket.EAI_NONAME,
-                f"name server {host!r} has no address: {reason}",
-            ) from None
-        # Only the first address of a name: the others are the same server.
-        found.append((str(infos[0][4][0]).partition("%")[0], port))
-    if not found:
-        raise ValueError("no name server given")
-    return found
 
 
 def exchange(
@@ -73,26 +78,94 @@ def exchange(
     mix_case: bool = True,
     options: Sequence[tuple[int, bytes]] = (),
     cookies: bool = True,
+    lifetime: float | None = None,
+    transport: Transport = "udp",
+    server_name: str | None = None,
+    cafile: str | PathLike[str] | None = None,
+    path: str = "/dns-query",
+    dnssec: bool = False,
+    trust_anchor: str | None = None,
 ) -> Exchange:
     """Do what :func:`query` does, and tell also how the answer came."""
-    return Exchange(
-        *_core.dns_exchange(
-            name,
-            rdtype,
-            addresses_of(server, port),
-            timeout=timeout,
-            retries=retries,
-            tcp=tcp,
+    if transport not in PORTS:
+        raise ValueError(f"transport {transport!r}: give one of {', '.join(PORTS)}")
+    if dnssec and transport in ("tls", "https"):
+        raise ValueError("dnssec=True asks for keys over UDP: leave transport out")
+    if transport in ("tls", "https"):
+        servers = [server] if isinstance(server, str) else list(server)
+        connections = [
+            Connection(
+                host,
+                PORTS[transport] if port == PORTS["udp"] else port,
+                transport,
+                server_name=server_name,
+                cafile=cafile,
+                path=path,
+                timeout=timeout if lifetime is None else min(timeout, lifetime),
+            )
+            for host in servers
+        ]
+        return _over_connections(
+            connections,
+            (name, rdtype),
             edns=edns,
             dnssec_ok=dnssec_ok,
             recursion_desired=recursion_desired,
             checking_disabled=checking_disabled,
-            ignore_truncation=ignore_truncation,
-            mix_case=mix_case,
             options=options,
-            cookies=cookies,
         )
+    addresses = addresses_of(server, port)
+    message, answerer, came_over_tcp, rtt_us = _core.dns_exchange(
+        name,
+        rdtype,
+        addresses,
+        timeout=timeout,
+        retries=retries,
+        tcp=tcp or transport == "tcp",
+        edns=edns,
+        dnssec_ok=dnssec_ok or dnssec,
+        recursion_desired=recursion_desired,
+        # RFC 4035 §3.2.2: who validates wants to see also what the server finds bogus.
+        checking_disabled=checking_disabled or dnssec,
+        ignore_truncation=ignore_truncation,
+        mix_case=mix_case,
+        options=options,
+        cookies=cookies,
+        lifetime=lifetime,
     )
+    if dnssec:
+        _core.dns_validate(
+            message, addresses, timeout=timeout, retries=retries, anchor=trust_anchor
+        )
+    return Exchange(message, answerer, "tcp" if came_over_tcp else "udp", rtt_us)
+
+
+class _StreamOptions(TypedDict):
+    edns: int | None
+    dnssec_ok: bool
+    recursion_desired: bool
+    checking_disabled: bool
+    options: Sequence[tuple[int, bytes]]
+
+
+def _over_connections(
+    connections: Sequence[Connection],
+    question: tuple[str, str | int],
+    **options: Unpack[_StreamOptions],
+) -> Exchange:
+    """Ask each server in turn until one answers."""
+    failed: OSError | None = None
+    for connection in connections:
+        start = time.monotonic_ns()
+        try:
+            with connection:
+                message = connection.query(*question, **options)
+        except OSError as error:
+            failed = failed or error
+            continue
+        rtt_us = (time.monotonic_ns() - start) // 1000
+        return Exchange(message, connection.server, connection.transport, rtt_us)
+    raise failed or ValueError("no name server given")
 
 
 def query(
@@ -103,52 +176,38 @@ def query(
     timeout: float = 2.0,
     retries: int = 3,
     tcp: bool = False,
-    *,
-    edns: int | None = 1232,
-    dnssec_ok: bool = False,
-    recursion_desired: bool = True,
-    checking_disabled: bool = False,
-    ignore_truncation: bool = False,
-    mix_case: bool = True,
-    options: Sequence[tuple[int, bytes]] = (),
-    cookies: bool = True,
+    **options: Unpack[QueryOptions],
 ) -> Message:
     """Ask `server` for `name` and return its message, whatever the response code.
 
-    Each of the ``1 + retries`` tries (at most 20 retries) waits `timeout` seconds and has a fresh
-    socket, a random port and a random id; several servers are asked in turn. Datagrams that do
-    not answer this very question are ignored while the wait goes on. A truncated answer is
-    fetched again over TCP unless `ignore_truncation`; a server that knows no EDNS is asked
-    without. `mix_case` gives the letters of the name a random case that the answer must repeat.
-    `options` are EDNS options, pairs of code and bytes.
-    `cookies` sends a DNS cookie, and believes no other answer of a server that knows them.
+    Each of the ``1 + retries`` tries (at most 20 retries) waits at most `timeout` seconds, less
+    if the round trips to its server are known to be short, and has a fresh socket, a random port
+    and a random id; several servers are asked in turn. Datagrams that do not answer this very
+    question are ignored while the wait goes on. A truncated answer is fetched again over TCP; a
+    server that knows no EDNS is asked without. By keyword:
+
+    - ``lifetime``: seconds for all tries together (None: as long as they wait).
+    - ``edns``: largest UDP answer in bytes (1232; None sends no EDNS), ``options``: EDNS options,
+      pairs of code and bytes, ``dnssec_ok``, ``recursion_desired``, ``checking_disabled``.
+    - ``ignore_truncation``: take the truncated answer as it is.
+    - ``mix_case`` (True): give the letters a random case that the answer must repeat.
+    - ``cookies`` (True): send a DNS cookie, and believe no other answer of a server that knows
+      them.
+    - ``transport``: ``"udp"``, ``"tcp"``, ``"tls"`` or ``"https"``, with `server_name`, `cafile`
+      and `path` as in :class:`Connection`; a port of 53 then means 853 and 443.
+    - ``dnssec``: validate, and say in ``.security`` of the message what came out; from the keys
+      of the root, or from ``trust_anchor``: DS or DNSKEY records as in a zone file.
 
     Raises :exc:`DnsTimeoutError` (a :exc:`TimeoutError`) if nobody answered, :exc:`OSError` with
     its ``errno`` if the network refused, :exc:`ValueError` for a bad name, type or number.
-    RFC 1035, RFC 5452, RFC 6891, RFC 7766, RFC 7873.
+    RFC 1035, RFC 4035, RFC 5452, RFC 6891, RFC 7766, RFC 7858, RFC 7873, RFC 8484.
 
     >>> from udpcore import dns
     >>> dns.query("example.com", "A", "127.0.0.1", port=1, retries=0)
     Traceback (most recent call last):
     ConnectionRefusedError: [Errno 111] Connection refused: name server 127.0.0.1#1
     """
-    return exchange(
-        name,
-        rdtype,
-        server,
-        port,
-        timeout,
-        retries,
-        tcp,
-        edns=edns,
-        dnssec_ok=dnssec_ok,
-        recursion_desired=recursion_desired,
-        checking_disabled=checking_disabled,
-        ignore_truncation=ignore_truncation,
-        mix_case=mix_case,
-        options=options,
-        cookies=cookies,
-    ).message
+    return exchange(name, rdtype, server, port, timeout, retries, tcp, **options).message
 
 
 def resolve(
@@ -160,15 +219,18 @@ def resolve(
     timeout: float = 2.0,
     retries: int = 3,
     cache: Cache | None = None,
+    **options: Unpack[QueryOptions],
 ) -> list[str]:
     """Return the records of `rdtype` at `name` as dig prints them, aliases followed.
 
     Without `server` the machine's own settings hold: ``/etc/hosts`` first, then the servers of
     ``/etc/resolv.conf`` with its search list (a name with a final dot is taken as it is).
-    A `cache` is asked first, and keeps what is found as long as its TTL says.
+    A `cache` is asked first, and keeps what is found as long as its TTL says. The `options` are
+    those of :func:`query`; ``dnssec=True`` refuses what is bogus.
 
-    Raises :exc:`NXDomainError`, :exc:`NoDataError`, :exc:`ServFailError`, :exc:`RefusedError`
-    or :exc:`ResolveError` (each a :exc:`socket.gaierror` with the message in ``.response``);
+    Raises :exc:`NXDomainError`, :exc:`NoDataError`, :exc:`ServFailError`, :exc:`RefusedError`,
+    :exc:`BogusError` or :exc:`ResolveError` (each a :exc:`socket.gaierror` with the message in
+    ``.response``);
     :exc:`DnsTimeoutError`; what :func:`query` raises. RFC 1034 §5.3.
 
     >>> from udpcore import dns
@@ -176,7 +238,7 @@ def resolve(
     ['127.0.0.1']
     """
     if server is not None:
-        return _lookup(name, rdtype, server, port, timeout, retries, cache)
+        return _lookup(name, rdtype, server, port, timeout, retries, cache, options)
     from_hosts = addresses_from_hosts(name, str(rdtype))
     if from_hosts:
         return from_hosts
@@ -184,7 +246,9 @@ def resolve(
     negative: list[ResolveError] = []
     for candidate in system.candidates(name):
         try:
-            return _lookup(candidate, rdtype, system.servers, port, timeout, retries, cache)
+            return _lookup(
+                candidate, rdtype, system.servers, port, timeout, retries, cache, options
+            )
         except ResolveError as error:
             negative.append(error)
     # That a name exists says more than a failure, and a failure more than that another does not.
@@ -200,15 +264,16 @@ def _lookup(
     timeout: float,
     retries: int,
     cache: Cache | None,
+    options: QueryOptions,
 ) -> list[str]:
     if cache is None:
-        return _ask(name, rdtype, server, port, timeout, retries)[0]
+        return _ask(name, rdtype, server, port, timeout, retries, options)[0]
     servers = server if isinstance(server, str) else tuple(server)
-    key = (_core.dns_normalise(name).lower(), str(rdtype).upper(), servers, port)
+    key = (_core.dns_normalise(name).lower(), str(rdtype).upper(), servers, port, repr(options))
     known = cache.get(key)
     if known is None:
         try:
-            known, ttl = _ask(name, rdtype, servers, port, timeout, retries)
+            known, ttl = _ask(name, rdtype, servers, port, timeout, retries, options)
         except (NXDomainError, NoDataError) as error:
             cache.put(key, error, _core.dns_read_answer(error.response, name, rdtype)[3])
             raise
@@ -226,11 +291,15 @@ def _ask(
     port: int,
     timeout: float,
     retries: int,
+    options: QueryOptions,
 ) -> tuple[list[str], int]:
     """Return the records as text and the smallest TTL on the way to them."""
     target, seen, least = name, set[str](), 2**31 - 1
     for _ in range(QUESTIONS_MAX):
-        message = query(target, rdtype, server, port, timeout, retries)
+        message = query(target, rdtype, server, port, timeout, retries, **options)
+        if message.security is not None and message.security.state == "bogus":
+            text = f"{target}: bogus (DNSSEC): {message.security.reason}"
+            raise BogusError(text, name, str(rdtype), message)
         verdict, canonical, records, ttl = _core.dns_read_answer(message, target, rdtype)
         least = min(least, ttl or 0)
         if verdict == "found":

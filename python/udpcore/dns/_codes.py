@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import Literal, NamedTuple
 
 
 class Flags(enum.IntFlag):
@@ -55,3 +56,17 @@ class Rcode(enum.IntEnum):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Security(NamedTuple):
+    """What DNSSEC validation says of a message, and why. RFC 4033 §5.
+
+    ``secure``: signed by a chain of keys from the trust anchor. ``insecure``: proven to be
+    unsigned, or below no anchor. ``bogus``: it should be signed and is not, or not rightly.
+
+    >>> Security("insecure", "proven to be unsigned").state
+    'insecure'
+    """
+
+    state: Literal["secure", "insecure", "bogus"]
+    reason: str

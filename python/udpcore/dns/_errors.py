@@ -72,6 +72,12 @@ class RefusedError(ResolveError):
     """The server does not want to answer (REFUSED)."""
 
 
+class BogusError(ResolveError):
+    """DNSSEC: the answer should be signed, and is not, or not rightly."""
+
+    eai = socket.EAI_AGAIN
+
+
 def error_of(
     verdict: str, name: str, canonical: str, rdtype: str | int, message: Message
 ) -> ResolveError:

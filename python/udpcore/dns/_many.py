@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from udpcore import _core
-from udpcore.dns._ask import addresses_of
+from udpcore.dns._addresses import addresses_of
 from udpcore.dns._system import read_system
 
 #: With ``ordered=True`` so many results per open question may wait for an earlier one.

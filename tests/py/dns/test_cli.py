@@ -68,7 +68,7 @@ def test_many_names(nsd: Address, capsys: pytest.CaptureFixture[str], tmp_path: 
         (["x", "A", "IN", "more"], "one question at a time"),
         (["x", "@"], "needs the name or address"),
         (["-x", "not-an-address"], "give an IPv4 or IPv6 address"),
-        (["x", "+dnssec", "+noedns"], "needs EDNS"),
+        (["x", "+dnssec", "+noedns"], "need EDNS"),
     ],
 )
 def test_bad_words_are_usage(
@@ -85,3 +85,26 @@ def test_no_server_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert (code, "refused" in err) == (1, True)
     code, _, err = run(capsys, "x", "@no.such.host.invalid")
     assert (code, "no.such.host.invalid" in err) == (1, True)
+
+
+def test_a_bogus_answer_is_shown_with_its_reason(
+    nsd: Address, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The zone of the tests is not signed, so below any anchor of its own it is bogus."""
+    anchor = tmp_path / "anchor"
+    anchor.write_text(f"example.test. IN DS 1 13 2 {'AB' * 32}\n", encoding="utf-8")
+    words = ("www.example.test", f"@{nsd[0]}", "-p", str(nsd[1]), "+validate", f"+anchor={anchor}")
+    code, out, _ = run(capsys, *words)
+    assert (code, ";; DNSSEC: bogus (" in out) == (0, True)
+    code, out, _ = run(capsys, *words, "+json")
+    assert (code, json.loads(out)["security"]["state"]) == (0, "bogus")
+    assert run(capsys, *words, "+tls")[0] == 2
+    assert run(capsys, *words, "+noedns")[0] == 2
+
+
+def test_tls_words(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Nobody listens: what is told is who was asked; without roots it is what is missing."""
+    for word in ("+tls", "+https", "+https=/query", "+tls-hostname=dns.test"):
+        words = ("x.test", "@127.0.0.1", "-p", "1", word, "+tries=1")
+        code, _, err = run(capsys, *words, f"+tls-ca={tmp_path / 'none'}", "+tls")
+        assert (code, "no certificates in" in err) == (1, True), err

@@ -1,0 +1,213 @@
+"""DNSSEC: zones signed with BIND's tools, served by NSD; every verdict has its reason."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from udpcore import dns
+
+Address = tuple[str, int]
+
+#: origin -> how it is signed, and what is in it beside SOA and NS
+ZONES: dict[str, tuple[str, str]] = {
+    "good.test": ("nsec", "www A 192.0.2.1\n*.wild TXT any\nalias CNAME www\n"),
+    "three.test": ("nsec3", "www A 192.0.2.2\n*.wild TXT any\n"),
+    "plain.test": ("", "www A 192.0.2.3\n"),
+    "expired.test": ("expired", "www A 192.0.2.4\n"),
+    "rsa.test": ("rsa", "www A 192.0.2.5\n"),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """A parent that is the anchor, its children, and the server of them all."""
+
+    address: Address
+    anchor: str
+
+
+def tool(name: str) -> ModuleType:
+    path = Path(__file__).parents[2] / "tools" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"tests_tools_{name}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def run(home: Path, *words: str) -> str:
+    program = shutil.which(words[0], path="/usr/bin:/usr/sbin:/bin")
+    assert program is not None, f"{words[0]} is missing; install bind9-utils"
+    done = subprocess.run([program, *words[1:]], cwd=home, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def sign(home: Path, origin: str, how: str, text: str) -> tuple[str, str]:
+    """Return the signed zone and its DS records."""
+    algorithm = ("-a", "RSASHA256", "-b", "2048") if how == "rsa" else ("-a", "ECDSAP256SHA256")
+    zone_key = run(home, "dnssec-keygen", "-q", *algorithm, origin).strip()
+    key_key = run(home, "dnssec-keygen", "-q", "-f", "KSK", *algorithm, origin).strip()
+    keys = "".join((home / f"{key}.key").read_text() for key in (zone_key, key_key))
+    (home / f"{origin}.zone").write_text(f"$ORIGIN {origin}.\n$TTL 60\n{text}\n{keys}")
+    words = ["-o", origin, "-k", key_key, "-f", f"{origin}.signed"]
+    if how == "nsec3":
+        words += ["-3", "aabb", "-H", "0"]
+    if how == "expired":
+        words += ["-P", "-s", "20200101000000", "-e", "20200201000000"]
+    run(home, "dnssec-signzone", *words, f"{origin}.zone", zone_key)
+    delegation = run(home, "dnssec-dsfromkey", "-2", f"{key_key}.key")
+    return (home / f"{origin}.signed").read_text(), delegation
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    home = tmp_path_factory.mktemp("zones")
+    head = "@ SOA ns me 1 2 3 4 5\n@ NS ns\nns A 192.0.2.53\n"
+    texts, parent = {}, head
+    for origin, (how, text) in ZONES.items():
+        texts[origin] = f"$TTL 60\n{head}{text}"
+        parent += f"{origin}. NS ns.{origin}.\nns.{origin}. A 192.0.2.53\n"
+        if how:
+            texts[origin], delegation = sign(home, origin, how, head + text)
+            parent += delegation
+    texts["test"], anchor = sign(home, "test", "nsec", parent)
+    with tool("nsd").start_nsd(texts) as nsd:
+        yield World(nsd.address, anchor)
+
+
+def ask(world: World, name: str, rdtype: str = "A") -> dns.Message:
+    return dns.query(name, rdtype, *world.address, dnssec=True, trust_anchor=world.anchor)
+
+
+@pytest.mark.parametrize(
+    ("name", "rdtype", "state"),
+    [
+        ("www.good.test", "A", "secure"),
+        ("good.test", "SOA", "secure"),
+        ("good.test", "DNSKEY", "secure"),
+        ("alias.good.test", "A", "secure"),
+        ("x.wild.good.test", "TXT", "secure"),
+        ("nope.good.test", "A", "secure"),
+        ("www.good.test", "MX", "secure"),
+        ("www.three.test", "A", "secure"),
+        ("x.wild.three.test", "TXT", "secure"),
+        ("nope.three.test", "A", "secure"),
+        ("www.three.test", "MX", "secure"),
+        ("www.rsa.test", "A", "secure"),
+        ("good.test", "DS", "secure"),
+        ("nope.test", "A", "secure"),
+        ("www.plain.test", "A", "insecure"),
+        ("plain.test", "DS", "secure"),
+        ("nope.plain.test", "A", "insecure"),
+        ("www.expired.test", "A", "bogus"),
+    ],
+)
+def test_the_chain_is_followed(world: World, name: str, rdtype: str, state: str) -> None:
+    message = ask(world, name, rdtype)
+    assert message.security is not None
+    assert message.security.state == state, message.security
+    assert message.security.reason
+
+
+def test_without_an_anchor_for_it_nothing_is_secure(world: World) -> None:
+    other = world.anchor.replace("test.", "other.", 1)
+    message = dns.query("www.good.test", "A", *world.address, dnssec=True, trust_anchor=other)
+    assert message.security == ("insecure", "No trust anchor for root.")
+
+
+def test_another_key_makes_all_bogus(world: World) -> None:
+    digest = re.search(r"([0-9A-F]{64})", world.anchor)
+    assert digest is not None
+    other = world.anchor.replace(digest[1], digest[1][::-1])
+    message = dns.query("www.good.test", "A", *world.address, dnssec=True, trust_anchor=other)
+    assert message.security is not None
+    assert message.security.state == "bogus"
+
+
+Change = Callable[[dns.Message], list[dns.Record]]
+
+
+def other_address(message: dns.Message) -> list[dns.Record]:
+    return [
+        dns.Record(r.name, "A", r.ttl, dns.A("192.0.2.66")) if r.rdtype == "A" else r
+        for r in message.answers
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "of"),
+    [
+        (other_address, "another address"),
+        (lambda m: [r for r in m.answers if r.rdtype != "RRSIG"], "no signature"),
+        (lambda m: [r for r in m.answers if r.rdtype == "RRSIG"], "only the signature"),
+        (lambda m: [], "nothing"),
+    ],
+)
+def test_a_forger_between_is_found_out(world: World, change: Change, of: str) -> None:
+    """The message is changed on its way; the chain is asked for as it is."""
+    honest = dns.query("www.good.test", "A", *world.address, dnssec_ok=True, checking_disabled=True)
+    opt = [r for r in honest.additionals if r.rdtype == "OPT"]
+    forged = dns.Message(honest.id, honest.flags, 0, honest.questions, change(honest), [], opt)
+    from udpcore import _core
+
+    for message, state in ((forged, "bogus"), (dns.parse(honest.wire), "secure")):
+        _core.dns_validate(message, [world.address], timeout=2, retries=2, anchor=world.anchor)
+        assert message.security is not None
+        assert message.security.state == state, (of, message.security)
+
+
+def test_resolve_refuses_what_is_bogus(world: World) -> None:
+    options: Any = {"dnssec": True, "trust_anchor": world.anchor}
+    assert dns.resolve("www.good.test", "A", *world.address, **options) == ["192.0.2.1"]
+    assert dns.resolve("www.plain.test", "A", *world.address, **options) == ["192.0.2.3"]
+    with pytest.raises(dns.BogusError, match="bogus") as caught:
+        dns.resolve("www.expired.test", "A", *world.address, **options)
+    assert caught.value.response.answers
+    with pytest.raises(dns.NXDomainError):
+        dns.resolve("nope.good.test", "A", *world.address, **options)
+
+
+def test_keys_that_cannot_be_had_are_no_proof(world: World) -> None:
+    """Who answers the question but not for the keys has not proven anything; not for long."""
+    from udpcore import _core
+
+    message = dns.query("www.good.test", "A", *world.address, dnssec_ok=True)
+    _core.dns_validate(message, [("127.0.0.1", 1)], timeout=0.2, retries=0, anchor=world.anchor)
+    assert message.security is not None
+    assert message.security.state == "bogus"
+    assert "could not be asked for" in message.security.reason
+    assert ask(world, "www.good.test").security == dns.Security("secure", SIGNED)
+
+
+SIGNED = "signed by a chain from the anchor"
+
+
+@pytest.mark.parametrize("anchor", ["", "test. A 192.0.2.1", "rubbish ( DS"])
+def test_an_anchor_that_is_none(world: World, anchor: str) -> None:
+    with pytest.raises(ValueError, match="trust anchor"):
+        dns.query("www.good.test", "A", *world.address, dnssec=True, trust_anchor=anchor)
+
+
+def test_it_needs_edns_and_datagrams(world: World) -> None:
+    with pytest.raises(ValueError, match="EDNS"):
+        dns.query("www.good.test", "A", *world.address, dnssec=True, edns=None)
+    with pytest.raises(ValueError, match="dnssec"):
+        dns.query("www.good.test", "A", *world.address, dnssec=True, transport="tls")
+
+
+def test_unvalidated_messages_say_nothing(world: World) -> None:
+    assert dns.query("www.good.test", "A", *world.address).security is None
