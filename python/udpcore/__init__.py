@@ -37,7 +37,6 @@ from udpcore._core import getdefaulttimeout as getdefaulttimeout
 from udpcore._core import gethostbyname as gethostbyname
 from udpcore._core import getnameinfo as getnameinfo
 from udpcore._core import setdefaulttimeout as setdefaulttimeout
-from udpcore._face import SocketIO as SocketIO
 from udpcore._face import fromfd as fromfd
 from udpcore._face import recv_fds as recv_fds
 from udpcore._face import send_fds as send_fds
@@ -51,6 +50,7 @@ from udpcore._functions import has_dualstack_ipv6 as has_dualstack_ipv6
 from udpcore._interop import from_stdlib as from_stdlib
 from udpcore._interop import patch as patch
 from udpcore._interop import to_stdlib as to_stdlib
+from udpcore._socketio import SocketIO as SocketIO
 
 SocketType = _core.socket
 

@@ -6,6 +6,7 @@ functions around it are our own.
 
 from typing import Final
 
+from udpcore import _core
 from udpcore._constants import *  # noqa: F403
 from udpcore._core import CMSG_LEN as CMSG_LEN
 from udpcore._core import CMSG_SPACE as CMSG_SPACE
@@ -16,7 +17,6 @@ from udpcore._core import getdefaulttimeout as getdefaulttimeout
 from udpcore._core import gethostbyname as gethostbyname
 from udpcore._core import getnameinfo as getnameinfo
 from udpcore._core import setdefaulttimeout as setdefaulttimeout
-from udpcore._face import SocketIO as SocketIO
 from udpcore._face import fromfd as fromfd
 from udpcore._face import recv_fds as recv_fds
 from udpcore._face import send_fds as send_fds
@@ -30,6 +30,8 @@ from udpcore._functions import has_dualstack_ipv6 as has_dualstack_ipv6
 from udpcore._interop import from_stdlib as from_stdlib
 from udpcore._interop import patch as patch
 from udpcore._interop import to_stdlib as to_stdlib
+from udpcore._socketio import SocketIO as SocketIO
 
+SocketType = _core.socket
 __version__: Final[str]
 __all__: list[str]

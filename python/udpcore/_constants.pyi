@@ -7,7 +7,7 @@ Made from the lists of the interpreters 3.11, 3.12 and 3.13; tests compare it wi
 # fmt: off
 import sys
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from socket import (
     AF_ALG as AF_ALG, AF_APPLETALK as AF_APPLETALK, AF_ASH as AF_ASH, AF_ATMPVC as AF_ATMPVC,
     AF_ATMSVC as AF_ATMSVC, AF_AX25 as AF_AX25, AF_BRIDGE as AF_BRIDGE, AF_CAN as AF_CAN,
@@ -159,6 +159,25 @@ from socket import (
     sethostname as sethostname,
 )
 
+# Known to typeshed, but only there at run time where the interpreter was built with their headers.
+from socket import (
+    AF_BLUETOOTH as AF_BLUETOOTH, AddressInfo as AddressInfo, BDADDR_ANY as BDADDR_ANY,
+    BDADDR_LOCAL as BDADDR_LOCAL, BTPROTO_HCI as BTPROTO_HCI, BTPROTO_L2CAP as BTPROTO_L2CAP,
+    BTPROTO_RFCOMM as BTPROTO_RFCOMM, BTPROTO_SCO as BTPROTO_SCO, EAGAIN as EAGAIN, EBADF as EBADF,
+    EWOULDBLOCK as EWOULDBLOCK, HCI_DATA_DIR as HCI_DATA_DIR, HCI_FILTER as HCI_FILTER,
+    HCI_TIME_STAMP as HCI_TIME_STAMP, IPX_TYPE as IPX_TYPE, MsgFlag as MsgFlag,
+    RDS_CANCEL_SENT_TO as RDS_CANCEL_SENT_TO, RDS_CMSG_RDMA_ARGS as RDS_CMSG_RDMA_ARGS,
+    RDS_CMSG_RDMA_DEST as RDS_CMSG_RDMA_DEST, RDS_CMSG_RDMA_MAP as RDS_CMSG_RDMA_MAP,
+    RDS_CMSG_RDMA_STATUS as RDS_CMSG_RDMA_STATUS, RDS_CONG_MONITOR as RDS_CONG_MONITOR,
+    RDS_FREE_MR as RDS_FREE_MR, RDS_GET_MR as RDS_GET_MR,
+    RDS_GET_MR_FOR_DEST as RDS_GET_MR_FOR_DEST, RDS_RDMA_DONTWAIT as RDS_RDMA_DONTWAIT,
+    RDS_RDMA_FENCE as RDS_RDMA_FENCE, RDS_RDMA_INVALIDATE as RDS_RDMA_INVALIDATE,
+    RDS_RDMA_NOTIFY_ME as RDS_RDMA_NOTIFY_ME, RDS_RDMA_READWRITE as RDS_RDMA_READWRITE,
+    RDS_RDMA_SILENT as RDS_RDMA_SILENT, RDS_RDMA_USE_ONCE as RDS_RDMA_USE_ONCE,
+    RDS_RECVERR as RDS_RECVERR, SOL_ATALK as SOL_ATALK, SOL_AX25 as SOL_AX25, SOL_HCI as SOL_HCI,
+    SOL_IPX as SOL_IPX, SOL_NETROM as SOL_NETROM, SOL_ROSE as SOL_ROSE,
+)
+
 if sys.version_info >= (3, 12):
     from socket import (
         ETHERTYPE_ARP as ETHERTYPE_ARP, ETHERTYPE_IP as ETHERTYPE_IP,
@@ -180,6 +199,8 @@ if sys.version_info >= (3, 13):
         NI_IDN as NI_IDN,
     )
 # fmt: on
+
+_Enum = TypeVar("_Enum", bound=IntEnum)
 
 error = OSError
 timeout = TimeoutError
@@ -232,4 +253,4 @@ FUNCTIONS: dict[str, Any]
 ALL: list[str]
 GLOBAL_DEFAULT_TIMEOUT: Any
 
-def as_member(value: int, enum: type[IntEnum]) -> int: ...
+def as_member(value: int, enum: type[_Enum]) -> _Enum: ...

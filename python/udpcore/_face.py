@@ -14,11 +14,14 @@ import warnings
 
 from udpcore import _batch, _core, _sendfile
 from udpcore._constants import CONSTANTS, AddressFamily, SocketKind
+from udpcore._socketio import SocketIO
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would take longer than everything else here
     from collections.abc import Iterable
-    from typing import Any, NoReturn, SupportsIndex
+    from typing import Any, Literal, NoReturn, Self, SupportsIndex, overload
+
+    _Binary = Literal["b", "rb", "br", "wb", "bw", "rwb", "rbw", "wrb", "wbr", "brw", "bwr"]
 
 _AF_UNIX: int = CONSTANTS["AF_UNIX"]
 _SOCK_STREAM: int = CONSTANTS["SOCK_STREAM"]
@@ -58,7 +61,7 @@ class socket(_core.socket):  # noqa: N801 - the standard name
         self._io_refs = 0
         self._closed = False
 
-    def __enter__(self) -> socket:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -96,7 +99,7 @@ class socket(_core.socket):  # noqa: N801 - the standard name
     recvmmsg = _batch.recvmmsg
     recvmmsg_into = _batch.recvmmsg_into
 
-    def dup(self) -> socket:
+    def dup(self) -> Self:
         """A second object for the same socket; not inherited by child programs."""
         twin = self.__class__(self.family, self.type, self.proto, _core.dup(self.fileno()))
         twin.settimeout(self.gettimeout())
@@ -110,6 +113,69 @@ class socket(_core.socket):  # noqa: N801 - the standard name
         if _core.getdefaulttimeout() is None and self.gettimeout():
             connection.setblocking(True)
         return connection, address
+
+    if TYPE_CHECKING:  # the combinations of typeshed
+
+        @overload
+        def makefile(
+            self,
+            mode: _Binary,
+            buffering: Literal[0],
+            *,
+            encoding: str | None = None,
+            errors: str | None = None,
+            newline: str | None = None,
+        ) -> SocketIO: ...
+        @overload
+        def makefile(
+            self,
+            mode: Literal["rwb", "rbw", "wrb", "wbr", "brw", "bwr"],
+            buffering: Literal[-1, 1] | None = None,
+            *,
+            encoding: str | None = None,
+            errors: str | None = None,
+            newline: str | None = None,
+        ) -> io.BufferedRWPair: ...
+        @overload
+        def makefile(
+            self,
+            mode: Literal["rb", "br"],
+            buffering: Literal[-1, 1] | None = None,
+            *,
+            encoding: str | None = None,
+            errors: str | None = None,
+            newline: str | None = None,
+        ) -> io.BufferedReader: ...
+        @overload
+        def makefile(
+            self,
+            mode: Literal["wb", "bw"],
+            buffering: Literal[-1, 1] | None = None,
+            *,
+            encoding: str | None = None,
+            errors: str | None = None,
+            newline: str | None = None,
+        ) -> io.BufferedWriter: ...
+        @overload
+        def makefile(
+            self,
+            mode: _Binary,
+            buffering: int,
+            *,
+            encoding: str | None = None,
+            errors: str | None = None,
+            newline: str | None = None,
+        ) -> io.IOBase: ...
+        @overload
+        def makefile(
+            self,
+            mode: Literal["r", "w", "rw", "wr", ""] = "r",
+            buffering: int | None = None,
+            *,
+            encoding: str | None = None,
+            errors: str | None = None,
+            newline: str | None = None,
+        ) -> io.TextIOWrapper: ...
 
     def makefile(
         self,
@@ -211,16 +277,17 @@ class socket(_core.socket):  # noqa: N801 - the standard name
         return super().detach()
 
     @property
-    def family(self) -> int:
+    def family(self) -> AddressFamily:
         """The address family, an :class:`AddressFamily` if it has a name."""
         number = super().family
-        return _FAMILIES.get(number, number)
+        # A number without a name stays a number, as in the standard module.
+        return _FAMILIES.get(number, number)  # type: ignore[arg-type]
 
     @property
-    def type(self) -> int:
+    def type(self) -> SocketKind:
         """The kind of socket, a :class:`SocketKind` if it has a name."""
         number = super().type
-        return _KINDS.get(number, number)
+        return _KINDS.get(number, number)  # type: ignore[arg-type]
 
     def get_inheritable(self) -> bool:
         """Whether programs started later inherit the descriptor."""
@@ -234,95 +301,6 @@ class socket(_core.socket):  # noqa: N801 - the standard name
 # Bound once: at the end of the interpreter's life module globals may be gone.
 _warn = warnings.warn
 socket.__module__ = "udpcore"
-
-
-class SocketIO(io.RawIOBase):
-    """The raw file behind :meth:`socket.makefile`.
-
-    After a timeout nobody can know which bytes were lost to a buffer, so reading stays refused.
-    """
-
-    def __init__(self, sock: socket, mode: str) -> None:
-        if mode not in ("r", "w", "rw", "rb", "wb", "rwb"):
-            raise ValueError(f"invalid mode: {mode!r}")
-        super().__init__()
-        self._sock: Any = sock
-        self._mode = mode if "b" in mode else mode + "b"
-        self._reading = "r" in mode
-        self._writing = "w" in mode
-        self._timeout_occurred = False
-
-    def _ready(self, allowed: bool, what: str) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed file.")
-        if not allowed:
-            raise io.UnsupportedOperation(f"File or stream is not {what}.")
-
-    def readinto(self, b: Any) -> int | None:
-        """Receives into ``b``: how many bytes, 0 at the end, None if nothing is there yet."""
-        self._ready(self._reading, "readable")
-        if self._timeout_occurred:
-            raise OSError("cannot read from timed out object")
-        try:
-            return int(self._sock.recv_into(b))
-        except TimeoutError:
-            self._timeout_occurred = True
-            raise
-        except BlockingIOError:
-            return None
-
-    def write(self, b: Any) -> int | None:
-        """Sends ``b``: how many bytes went out, None if there is no room yet."""
-        self._ready(self._writing, "writable")
-        try:
-            return int(self._sock.send(b))
-        except BlockingIOError:
-            return None
-
-    def _open(self) -> None:
-        if self.closed:
-            raise ValueError("I/O operation on closed socket.")
-
-    def readable(self) -> bool:
-        """Whether the file can be read."""
-        self._open()
-        return self._reading
-
-    def writable(self) -> bool:
-        """Whether the file can be written."""
-        self._open()
-        return self._writing
-
-    def seekable(self) -> bool:
-        """Never: a socket has no positions."""
-        self._open()
-        return super().seekable()
-
-    def fileno(self) -> int:
-        """The socket's descriptor."""
-        self._open()
-        return int(self._sock.fileno())
-
-    @property
-    def name(self) -> int:
-        """The descriptor's number, -1 when closed."""
-        return -1 if self.closed else self.fileno()
-
-    @property
-    def mode(self) -> str:
-        """The mode, always with a b."""
-        return self._mode
-
-    def close(self) -> None:
-        """Closes the file, and the socket if it was only waiting for this."""
-        if self.closed:
-            return
-        super().close()
-        self._sock._decref_socketios()
-        self._sock = None
-
-
-SocketIO.__module__ = "udpcore"
 
 
 def _u32(number: int) -> bytes:

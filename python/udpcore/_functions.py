@@ -40,7 +40,7 @@ def getaddrinfo(
     type: int = 0,
     proto: int = 0,
     flags: int = 0,
-) -> list[tuple[Any, Any, int, str, Any]]:
+) -> list[tuple[AddressFamily, SocketKind, int, str, Any]]:
     """Resolves a host and a service: ``(family, type, proto, canonical name, address)`` each."""
     return [
         (as_member(kin, AddressFamily), as_member(kind, SocketKind), number, name, address)
