@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,12 @@ BIG = 1 << 70
 
 class NoIterable:
     """Has no `__iter__`, no `__index__`, no buffer."""
+
+
+def released() -> memoryview:
+    view = memoryview(bytearray(4))
+    view.release()
+    return view
 
 
 def outcome(call: Callable[[], Any]) -> tuple[Any, ...]:
@@ -115,6 +122,17 @@ CALLS: dict[str, tuple[tuple[int, int], Callable[[Any], Any]]] = {
     "recvfrom_into negative": (UDP4, lambda s: s.recvfrom_into(bytearray(1), -1)),
     "recvfrom_into more": (UDP4, lambda s: s.recvfrom_into(bytearray(1), 2)),
     "recv big": (UDP4, lambda s: s.recv(BIG)),
+    "recv huge": (UDP4, lambda s: s.recv(sys.maxsize)),
+    "recvfrom huge": (UDP4, lambda s: s.recvfrom(sys.maxsize)),
+    "recvmsg huge": (UDP4, lambda s: s.recvmsg(sys.maxsize)),
+    "recvmsg_into empty": (UDP4, lambda s: s.recvmsg_into([])),
+    "recvmsg_into many": (UDP4, lambda s: s.recvmsg_into([bytearray(1)] * 2000)),
+    "sendmsg many": (UDP4, lambda s: s.sendmsg([b"x"] * 2000, [], 0, ("127.0.0.1", 9))),
+    "sendto too long": (UDP4, lambda s: s.sendto(bytes(70000), ("127.0.0.1", 9))),
+    "recv_into released": (UDP4, lambda s: s.recv_into(released())),
+    "sendto released": (UDP4, lambda s: s.sendto(released(), ("127.0.0.1", 9))),
+    "sendto strided": (UDP4, lambda s: s.sendto(memoryview(b"abcd")[::2], ("127.0.0.1", 9))),
+    "recv_into strided": (UDP4, lambda s: s.recv_into(memoryview(bytearray(4))[::2])),
     "recv flags big": (UDP4, lambda s: s.recv(1, BIG)),
     "recv flags beyond int": (UDP4, lambda s: s.recv(1, 1 << 40)),
     "recv flags below int": (UDP4, lambda s: s.recv(1, -(1 << 40))),
