@@ -107,8 +107,8 @@ impl Composer {
             Value::Int(number) => {
                 let octets = number.to_be_bytes();
                 let width = match kind {
-                    Kind::U8 => 1,
-                    Kind::U16 | Kind::Type => 2,
+                    Kind::U8 | Kind::Algorithm => 1,
+                    Kind::U16 | Kind::CertType | Kind::Type => 2,
                     _ => 4,
                 };
                 self.bytes(&octets[4 - width..]);

@@ -98,6 +98,8 @@ fn write_opaque(data: &[u8], out: &mut impl Write) -> fmt::Result {
 fn write_value(kind: Kind, value: &Value<'_>, out: &mut impl Write) -> fmt::Result {
     match (value, kind) {
         (Value::Int(code), Kind::Type) => write!(out, "{}", RdType(*code as u16)),
+        (Value::Int(code), Kind::CertType) => write_word(*code, CERTIFICATES, out),
+        (Value::Int(code), Kind::Algorithm) => write_word(*code, ALGORITHMS, out),
         (Value::Int(seconds), Kind::Time) => write_time(*seconds, out),
         (Value::Int(number), _) => write!(out, "{number}"),
         (Value::Ip4(address), _) => write!(out, "{address}"),
@@ -197,6 +199,47 @@ fn write_alpn(data: &[u8], out: &mut impl Write) -> fmt::Result {
         Ok(())
     })?;
     out.write_char('"')
+}
+
+/// Kinds of certificates. RFC 4398 §2.1.
+const CERTIFICATES: &[(u32, &str)] = &[
+    (1, "PKIX"),
+    (2, "SPKI"),
+    (3, "PGP"),
+    (4, "IPKIX"),
+    (5, "ISPKI"),
+    (6, "IPGP"),
+    (7, "ACPKIX"),
+    (8, "IACPKIX"),
+    (253, "URI"),
+    (254, "OID"),
+];
+/// Algorithms of DNSSEC: the registry behind RFC 4398 §2.2.
+const ALGORITHMS: &[(u32, &str)] = &[
+    (1, "RSAMD5"),
+    (2, "DH"),
+    (3, "DSA"),
+    (5, "RSASHA1"),
+    (6, "NSEC3DSA"),
+    (7, "NSEC3RSASHA1"),
+    (8, "RSASHA256"),
+    (10, "RSASHA512"),
+    (12, "ECCGOST"),
+    (13, "ECDSAP256SHA256"),
+    (14, "ECDSAP384SHA384"),
+    (15, "ED25519"),
+    (16, "ED448"),
+    (252, "INDIRECT"),
+    (253, "PRIVATEDNS"),
+    (254, "PRIVATEOID"),
+];
+
+/// The word of `code`, or its number.
+fn write_word(code: u32, words: &[(u32, &str)], out: &mut impl Write) -> fmt::Result {
+    match words.binary_search_by_key(&code, |(known, _)| *known) {
+        Ok(found) => out.write_str(words[found].1),
+        Err(_) => write!(out, "{code}"),
+    }
 }
 
 /// `YYYYMMDDHHmmSS` in UTC. RFC 4034 §3.2.

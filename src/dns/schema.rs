@@ -18,6 +18,10 @@ pub enum Kind {
     Time,
     /// Two octets that name a record type.
     Type,
+    /// Two octets that name a kind of certificate. RFC 4398 §2.1.
+    CertType,
+    /// One octet that names an algorithm of DNSSEC, shown as a word. RFC 4398 §2.2.
+    Algorithm,
     /// An IPv4 address.
     Ip4,
     /// An IPv6 address.
@@ -115,7 +119,7 @@ schema! {
     SSHFP: [algorithm U8, fingerprint_type U8, fingerprint Hex],
     OPENPGPKEY: [key Base64],
     DHCID: [digest Base64],
-    CERT: [certificate_type U16, key_tag U16, algorithm U8, certificate Base64],
+    CERT: [certificate_type CertType, key_tag U16, algorithm Algorithm, certificate Base64],
     EUI48: [address Eui(6)],
     EUI64: [address Eui(8)],
     // RFC 6891 §6.1.2

@@ -64,8 +64,10 @@ impl<'w> Iterator for Values<'w> {
 
 fn read<'w>(reader: &mut Reader<'w>, kind: Kind) -> Result<Value<'w>> {
     Ok(match kind {
-        Kind::U8 => Value::Int(u32::from(reader.u8("8-bit field")?)),
-        Kind::U16 | Kind::Type => Value::Int(u32::from(reader.u16("16-bit field")?)),
+        Kind::U8 | Kind::Algorithm => Value::Int(u32::from(reader.u8("8-bit field")?)),
+        Kind::U16 | Kind::CertType | Kind::Type => {
+            Value::Int(u32::from(reader.u16("16-bit field")?))
+        }
         Kind::U32 | Kind::Time => Value::Int(reader.u32("32-bit field")?),
         Kind::Ip4 => {
             let b = reader.take(4, "IPv4 address")?;

@@ -253,8 +253,12 @@ fn put(
 fn put_value(composer: &mut Composer, kind: Kind, item: &Bound<'_, PyAny>) -> PyResult<()> {
     let text = || -> PyResult<String> { Ok(item.str()?.to_cow()?.into_owned()) };
     match kind {
-        Kind::U8 => composer.value(kind, &Value::Int(u32::from(item.extract::<u8>()?))),
-        Kind::U16 => composer.value(kind, &Value::Int(u32::from(item.extract::<u16>()?))),
+        Kind::U8 | Kind::Algorithm => {
+            composer.value(kind, &Value::Int(u32::from(item.extract::<u8>()?)))
+        }
+        Kind::U16 | Kind::CertType => {
+            composer.value(kind, &Value::Int(u32::from(item.extract::<u16>()?)))
+        }
         Kind::U32 | Kind::Time => composer.value(kind, &Value::Int(item.extract()?)),
         Kind::Type => {
             let rdtype: RdType = text()?.parse().map_err(value_error)?;

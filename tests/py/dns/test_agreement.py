@@ -61,11 +61,6 @@ def body(text: str) -> list[str]:
 @pytest.mark.parametrize(("name", "rdtype"), QUESTIONS)
 def test_the_text_is_that_of_dig(nsd: tuple[str, int], name: str, rdtype: str) -> None:
     host, port = nsd
-    if rdtype == "CERT":
-        # dig has words for the numbers of RFC 4398 §2.1, which allows both.
-        expected_data = ["1 12345 8 AwEAAcw5"]
-        assert dns.resolve(name, rdtype, host, port) == expected_data
-        return
     words = ["dig", f"@{host}", "-p", str(port), name, rdtype, "+norec", "+noad", "+nocookie"]
     expected = subprocess.run([*words, "+noidnin"], capture_output=True, text=True, check=True)
     message = dns.query(name, rdtype, host, port, recursion_desired=False)
