@@ -29,6 +29,7 @@ from udpcore.dns._errors import (
     ServFailError,
 )
 from udpcore.dns._many import resolve_many
+from udpcore.dns._mdns import Service, browse, mdns_query
 from udpcore.dns._records import (
     AAAA,
     CAA,
@@ -102,8 +103,11 @@ __all__ = [
     "Security",
     "ServFailError",
     "Server",
+    "Service",
+    "browse",
     "build_query",
     "dns_query",
+    "mdns_query",
     "parse",
     "query",
     "resolve",
