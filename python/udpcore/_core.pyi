@@ -374,8 +374,16 @@ class DnsBatch:
         mix_case: bool,
         messages: bool,
     ) -> DnsBatch: ...
+    def stop(self) -> None: ...
     def room(self) -> int: ...
     def run(self, names: Sequence[str], more: bool) -> list[tuple[str, Any]]: ...
+
+@final
+class DnsExchange:
+    def __new__(cls, question: tuple[str, str | int], settings: object) -> DnsExchange: ...
+    def wants(self) -> tuple[list[tuple[int, bool]], float]: ...
+    def advance(self) -> tuple[Message, str, bool, int] | None: ...
+    def close(self) -> None: ...
 
 @final
 class DnsConnection:
@@ -414,22 +422,7 @@ def dns_build_query(
 ) -> bytes: ...
 def dns_parse(wire: _Buffer) -> Message: ...
 def dns_exchange(
-    name: str,
-    rdtype: str | int,
-    servers: Sequence[tuple[str, int]],
-    *,
-    timeout: float,
-    retries: int,
-    tcp: bool,
-    edns: int | None,
-    dnssec_ok: bool,
-    recursion_desired: bool,
-    checking_disabled: bool,
-    ignore_truncation: bool,
-    mix_case: bool,
-    options: Sequence[tuple[int, bytes]],
-    cookies: bool,
-    lifetime: float | None,
+    question: tuple[str, str | int], settings: object
 ) -> tuple[Message, str, bool, int]: ...
 def dns_validate(
     message: Message,

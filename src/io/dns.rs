@@ -9,6 +9,8 @@ use crate::dns::cookie::Jar;
 use crate::dns::rtt::Known;
 use rand::{SeedableRng, TryRng, rngs::StdRng, rngs::SysRng};
 use std::io;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -47,61 +49,119 @@ pub enum ExchangeError<E> {
 /// # Errors
 /// [`ExchangeError::Interrupted`] with what `check` returned; [`ExchangeError::System`].
 pub fn exchange<E>(
-    mut config: Config,
+    config: Config,
     cookies: bool,
     mut check: impl FnMut() -> Result<(), E>,
 ) -> Result<Report, ExchangeError<E>> {
-    let mut random = system_random()?;
-    if cookies && config.query.edns.is_some() {
-        let jar = jar();
-        config.cookies =
-            config.servers.iter().map(|server| jar.take(*server, &mut random)).collect();
-    }
-    config.rtts = config.servers.iter().map(|server| rtts().get(*server)).collect();
-    let servers = config.servers.clone();
-    let start = Instant::now();
-    let now_us = || start.elapsed().as_micros() as u64;
-    let mut client = Client::new(config, random);
-    let mut channels: Vec<Channel> = Vec::new();
-    let mut buffer = vec![0; DATAGRAM_LEN_MAX];
-    loop {
-        while let Some(transmit) = client.poll_transmit(now_us()) {
-            let attempt = transmit.attempt;
-            match Channel::open(transmit) {
-                Ok(channel) => channels.push(channel),
-                Err(error) => client.handle_failure(attempt, errno(&error)),
-            }
-        }
-        let Some(deadline_us) = client.next_deadline() else { break };
-        let wait_us = deadline_us.saturating_sub(now_us()).min(WAIT_US_MAX);
-        let mut fds: Vec<libc::pollfd> = channels.iter().map(Channel::interest).collect();
-        match poll(&mut fds, wait_us) {
+    let mut exchange = Exchange::new(config, cookies)?;
+    while let Some(wait_us) = exchange.wait_us() {
+        match exchange.advance(wait_us.min(WAIT_US_MAX)) {
             // Nothing, or a signal: time to look whether the caller wants us to stop.
-            Ok(0) => check().map_err(ExchangeError::Interrupted)?,
+            Ok(false) => check().map_err(ExchangeError::Interrupted)?,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {
                 check().map_err(ExchangeError::Interrupted)?;
             }
             result => drop(result?),
         }
-        for (channel, fd) in channels.iter_mut().zip(&fds) {
+    }
+    Ok(exchange.finish())
+}
+
+/// An exchange in steps, for whoever has an event loop: wait until one of [`Exchange::wants`]
+/// or [`Exchange::wait_us`] is due, then [`Exchange::advance`].
+pub struct Exchange {
+    client: Client<StdRng>,
+    servers: Vec<SocketAddr>,
+    channels: Vec<Channel>,
+    start: Instant,
+    buffer: Vec<u8>,
+}
+
+impl Exchange {
+    /// Sends the first query.
+    ///
+    /// # Errors
+    /// When the operating system has no random numbers.
+    pub fn new(mut config: Config, cookies: bool) -> io::Result<Self> {
+        let mut random = system_random()?;
+        if cookies && config.query.edns.is_some() {
+            let jar = jar();
+            config.cookies =
+                config.servers.iter().map(|server| jar.take(*server, &mut random)).collect();
+        }
+        config.rtts = config.servers.iter().map(|server| rtts().get(*server)).collect();
+        let mut exchange = Self {
+            servers: config.servers.clone(),
+            client: Client::new(config, random),
+            channels: Vec::new(),
+            start: Instant::now(),
+            buffer: vec![0; DATAGRAM_LEN_MAX],
+        };
+        exchange.transmit();
+        Ok(exchange)
+    }
+
+    /// How long there is nothing to do unless a socket is ready, in µs; `None` at the end.
+    pub fn wait_us(&self) -> Option<u64> {
+        Some(self.client.next_deadline()?.saturating_sub(self.now_us()))
+    }
+
+    /// The sockets to wait for, and whether for writing (or for reading).
+    pub fn wants(&self) -> impl Iterator<Item = (RawFd, bool)> {
+        self.channels.iter().map(|channel| {
+            let interest = channel.interest();
+            (interest.fd, interest.events & libc::POLLOUT != 0)
+        })
+    }
+
+    /// Waits at most `wait_us` and does what is to be done; whether a socket was ready.
+    ///
+    /// # Errors
+    /// Those of poll(2), `EINTR` among them.
+    pub fn advance(&mut self, wait_us: u64) -> io::Result<bool> {
+        let mut fds: Vec<libc::pollfd> = self.channels.iter().map(Channel::interest).collect();
+        let ready = poll(&mut fds, wait_us)? > 0;
+        let now_us = self.now_us();
+        for (channel, fd) in self.channels.iter_mut().zip(&fds) {
             if fd.revents != 0 {
-                channel.service(&mut client, now_us(), &mut buffer);
+                channel.service(&mut self.client, now_us, &mut self.buffer);
             }
         }
-        channels.retain(|channel| !channel.done);
-        client.handle_timeout(now_us());
+        self.channels.retain(|channel| !channel.done);
+        self.client.handle_timeout(self.now_us());
+        self.transmit();
+        Ok(ready)
     }
-    for (index, server) in servers.iter().enumerate() {
-        if let Some(cookie) = client.cookie(index) {
-            jar().keep(*server, cookie.clone());
+
+    /// What it came to; a timeout if it is not at its end.
+    pub fn finish(self) -> Report {
+        for (index, server) in self.servers.iter().enumerate() {
+            if let Some(cookie) = self.client.cookie(index) {
+                jar().keep(*server, cookie.clone());
+            }
+            if let Some(rtt) = self.client.rtt(index) {
+                rtts().keep(*server, *rtt);
+            }
         }
-        if let Some(rtt) = client.rtt(index) {
-            rtts().keep(*server, *rtt);
+        let client = self.client;
+        let (attempts, ignored, fault) = (client.attempt_count(), client.ignored(), client.fault());
+        let outcome = client.into_outcome().unwrap_or(Outcome::TimedOut);
+        Report { outcome, attempts, ignored, fault }
+    }
+
+    fn now_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
+    }
+
+    fn transmit(&mut self) {
+        while let Some(transmit) = self.client.poll_transmit(self.now_us()) {
+            let attempt = transmit.attempt;
+            match Channel::open(transmit) {
+                Ok(channel) => self.channels.push(channel),
+                Err(error) => self.client.handle_failure(attempt, errno(&error)),
+            }
         }
     }
-    let (attempts, ignored, fault) = (client.attempt_count(), client.ignored(), client.fault());
-    let outcome = client.into_outcome().unwrap_or(Outcome::TimedOut);
-    Ok(Report { outcome, attempts, ignored, fault })
 }
 
 /// What this process knows of the round trips to its servers.

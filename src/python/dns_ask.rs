@@ -6,10 +6,12 @@ use super::dns_value::{parse_error, registry};
 use crate::dns::answer::{self, Verdict};
 use crate::dns::client::{Config, IGNORED_WORDS, Outcome, RETRIES_MAX, Via};
 use crate::dns::query::Query;
-use crate::io::dns::{ExchangeError, Report, exchange};
+use crate::io::dns::{Exchange, ExchangeError, Report, exchange};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
 
 /// Longest time one try may wait: a day.
 const TIMEOUT_S_MAX: f64 = 86_400.0;
@@ -19,14 +21,26 @@ const OPTIONS_LEN_MAX: usize = 4096;
 
 /// Asks `servers` in turn; returns the message, who sent it, how, and after how many µs.
 #[pyfunction]
-#[pyo3(signature = (name, rdtype, servers, *, timeout, retries, tcp, edns, dnssec_ok,
-                    recursion_desired, checking_disabled, ignore_truncation, mix_case,
-                    options, cookies, lifetime))]
-#[expect(clippy::too_many_arguments, reason = "the options of a query")]
+#[pyo3(signature = (question, settings))]
 pub(super) fn dns_exchange(
     py: Python<'_>,
-    name: &str,
-    rdtype: TypeArg,
+    question: (String, TypeArg),
+    settings: Settings,
+) -> PyResult<Found> {
+    let cookies = settings.cookies;
+    let config = settings.config(question)?;
+    let asked = config.clone();
+    let report =
+        py.detach(|| exchange(config, cookies, || Python::attach(|py| py.check_signals())));
+    finish(py, &asked, report?)
+}
+
+/// The message, who sent it, whether over TCP, and after how many µs.
+type Found = (PyMessage, String, bool, u64);
+
+/// How to ask: the attributes of `udpcore.dns._ask.Settings`.
+#[derive(FromPyObject)]
+pub(super) struct Settings {
     servers: Vec<(IpAddr, u16)>,
     timeout: f64,
     retries: i64,
@@ -40,40 +54,82 @@ pub(super) fn dns_exchange(
     options: Vec<(u16, Vec<u8>)>,
     cookies: bool,
     lifetime: Option<f64>,
-) -> PyResult<(PyMessage, String, bool, u64)> {
-    let edns = edns_size(edns)?;
-    let mut query = Query::new(parse_name(name)?, rdtype.0);
-    (query.edns, query.dnssec_ok) = (edns, dnssec_ok);
-    (query.recursion_desired, query.checking_disabled) = (recursion_desired, checking_disabled);
-    let lifetime_us = lifetime.map(timeout_us).transpose()?;
-    let timeout_us = timeout_us(timeout)?;
-    let retries = within("retries", retries, i64::from(RETRIES_MAX))?;
-    check_edns(edns, dnssec_ok || !options.is_empty())?;
-    let octets: usize = options.iter().map(|(_, data)| 4 + data.len()).sum();
-    if octets > OPTIONS_LEN_MAX {
-        return Err(value_error(format!("{octets} octets of EDNS options, at most 4096 fit")));
+}
+
+impl Settings {
+    fn config(self, (name, rdtype): (String, TypeArg)) -> PyResult<Config> {
+        let edns = edns_size(self.edns)?;
+        let mut query = Query::new(parse_name(&name)?, rdtype.0);
+        (query.edns, query.dnssec_ok) = (edns, self.dnssec_ok);
+        query.recursion_desired = self.recursion_desired;
+        query.checking_disabled = self.checking_disabled;
+        check_edns(edns, self.dnssec_ok || !self.options.is_empty())?;
+        let octets: usize = self.options.iter().map(|(_, data)| 4 + data.len()).sum();
+        if octets > OPTIONS_LEN_MAX {
+            return Err(value_error(format!("{octets} octets of EDNS options, at most 4096 fit")));
+        }
+        query.options = self.options;
+        if self.servers.is_empty() {
+            return Err(value_error("no name server given"));
+        }
+        Ok(Config {
+            query,
+            servers: self.servers.into_iter().map(SocketAddr::from).collect(),
+            timeout_us: timeout_us(self.timeout)?,
+            retries: within("retries", self.retries, i64::from(RETRIES_MAX))?,
+            tcp: self.tcp,
+            ignore_truncation: self.ignore_truncation,
+            mix_case: self.mix_case,
+            cookies: Vec::new(),
+            lifetime_us: self.lifetime.map(timeout_us).transpose()?,
+            rtts: Vec::new(),
+        })
     }
-    query.options = options;
-    let servers: Vec<_> = servers.into_iter().map(SocketAddr::from).collect();
-    if servers.is_empty() {
-        return Err(value_error("no name server given"));
+}
+
+/// An exchange for an event loop: `wants()`, wait, `advance()`, until there is a result.
+#[pyclass(frozen, module = "udpcore._core")]
+pub(super) struct DnsExchange {
+    asked: Config,
+    exchange: Mutex<Option<Exchange>>,
+}
+
+#[pymethods]
+impl DnsExchange {
+    #[new]
+    fn py_new(question: (String, TypeArg), settings: Settings) -> PyResult<Self> {
+        let cookies = settings.cookies;
+        let asked = settings.config(question)?;
+        let exchange = Mutex::new(Some(Exchange::new(asked.clone(), cookies)?));
+        Ok(Self { asked, exchange })
     }
-    let config = Config {
-        query,
-        servers,
-        timeout_us,
-        retries,
-        tcp,
-        ignore_truncation,
-        mix_case,
-        cookies: Vec::new(),
-        lifetime_us,
-        rtts: Vec::new(),
-    };
-    let asked = config.clone();
-    let report =
-        py.detach(|| exchange(config, cookies, || Python::attach(|py| py.check_signals())));
-    finish(py, &asked, report)
+
+    /// The sockets to wait for, each with whether for writing; and how long, in seconds.
+    fn wants(&self) -> (Vec<(i32, bool)>, f64) {
+        let guard = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(exchange) = guard.as_ref() else { return (Vec::new(), 0.0) };
+        (exchange.wants().collect(), exchange.wait_us().unwrap_or(0) as f64 / 1e6)
+    }
+
+    /// Does what is due without waiting; the result, when there is one.
+    fn advance(&self, py: Python<'_>) -> PyResult<Option<Found>> {
+        let mut guard = self.exchange.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(exchange) = guard.as_mut() else { return Ok(None) };
+        match exchange.advance(0) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error.into()),
+            _ => {}
+        }
+        if exchange.wait_us().is_some() {
+            return Ok(None);
+        }
+        let ended = guard.take().map(Exchange::finish);
+        ended.map(|report| finish(py, &self.asked, report)).transpose()
+    }
+
+    /// Ends it: its sockets are closed.
+    fn close(&self) {
+        *self.exchange.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// DO is a bit of EDNS, and options are its data.
@@ -103,12 +159,7 @@ impl From<ExchangeError<PyErr>> for PyErr {
     }
 }
 
-fn finish(
-    py: Python<'_>,
-    asked: &Config,
-    report: Result<Report, ExchangeError<PyErr>>,
-) -> PyResult<(PyMessage, String, bool, u64)> {
-    let report = report?;
+fn finish(py: Python<'_>, asked: &Config, report: Report) -> PyResult<Found> {
     match report.outcome {
         Outcome::Answer { message, server, via, rtt_us } => {
             Ok((PyMessage::new(message), dig_address(server), via == Via::Tcp, rtt_us))

@@ -10,13 +10,13 @@ use crate::dns::present::Data;
 use crate::dns::query::Query;
 use crate::dns::rdtype::RdType;
 use crate::dns::{Message, Name};
-use crate::io::dns::ExchangeError;
 use crate::io::dns_batch::{BatchDriver, Ended};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 
 /// More questions at once than anybody's server takes.
@@ -29,6 +29,7 @@ pub(super) struct DnsBatch {
     rdtype: RdType,
     servers: String,
     messages: bool,
+    stopped: AtomicBool,
 }
 
 struct Inner {
@@ -74,7 +75,18 @@ impl DnsBatch {
         let config = BatchConfig { query, servers, concurrency, timeout_us, rate, mix_case };
         let driver = BatchDriver::new(config)?;
         let inner = Mutex::new(Inner { driver, names: HashMap::new(), pushed: 0 });
-        Ok(Self { inner, rdtype: rdtype.0, servers: shown.join(", "), messages })
+        Ok(Self {
+            inner,
+            rdtype: rdtype.0,
+            servers: shown.join(", "),
+            messages,
+            stopped: AtomicBool::new(false),
+        })
+    }
+
+    /// Makes a `run` in another thread end soon, with RuntimeError.
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// How many names `run` takes now.
@@ -102,12 +114,7 @@ impl DnsBatch {
         }
         let inner = &mut *inner;
         let driver = &mut inner.driver;
-        let ended = py
-            .detach(|| driver.run(more, || Python::attach(|py| py.check_signals())))
-            .map_err(|error| match error {
-                ExchangeError::Interrupted(raised) => raised,
-                ExchangeError::System(error) => error.into(),
-            })?;
+        let ended = py.detach(|| driver.run(more, || self.check()))?;
         for (ordinal, ended) in ended {
             let Some(name) = inner.names.remove(&ordinal) else { continue };
             let name = name.into_bound(py);
@@ -127,6 +134,13 @@ impl Inner {
 }
 
 impl DnsBatch {
+    fn check(&self) -> PyResult<()> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(PyRuntimeError::new_err("resolve_many: stopped"));
+        }
+        Python::attach(|py| py.check_signals())
+    }
+
     fn lock(&self) -> PyResult<std::sync::MutexGuard<'_, Inner>> {
         match self.inner.try_lock() {
             Ok(guard) => Ok(guard),

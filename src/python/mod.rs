@@ -43,7 +43,7 @@ mod _core {
     use super::dns::{PyMessage, dns_build_query, dns_parse};
 
     #[pymodule_export]
-    use super::dns_ask::{dns_exchange, dns_explain, dns_normalise, dns_read_answer};
+    use super::dns_ask::{DnsExchange, dns_exchange, dns_explain, dns_normalise, dns_read_answer};
 
     #[pymodule_export]
     use super::dns_batch::DnsBatch;

@@ -11,8 +11,9 @@ from pathlib import Path
 from udpcore import _core
 from udpcore.cli import _dns_many
 from udpcore.cli._parser import EXIT_OK, Parser, did_you_mean
-from udpcore.dns._ask import Exchange, exchange
+from udpcore.dns._ask import exchange
 from udpcore.dns._codes import Flags, Rcode
+from udpcore.dns._plan import Exchange
 from udpcore.dns._system import read_system
 
 EPILOG = """\

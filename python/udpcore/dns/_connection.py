@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from os import PathLike, fspath
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypedDict
 
 from udpcore import _core
 from udpcore._core import Message
@@ -16,6 +16,16 @@ from udpcore.dns._addresses import addresses_of
 Transport = Literal["udp", "tcp", "tls", "https"]
 #: Where each transport listens. RFC 7766, RFC 7858 §3.1, RFC 8484.
 PORTS = {"udp": 53, "tcp": 53, "tls": 853, "https": 443}
+
+
+class StreamOptions(TypedDict, total=False):
+    """What :meth:`Connection.query` takes by keyword."""
+
+    edns: int | None
+    dnssec_ok: bool
+    recursion_desired: bool
+    checking_disabled: bool
+    options: Sequence[tuple[int, bytes]]
 
 
 class _Settings(NamedTuple):

@@ -50,7 +50,41 @@ def resolve_many(
     ...     print(name, type(result).__name__)
     bad..name ValueError
     """
-    engine = _core.DnsBatch(
+    engine = engine_for(
+        rdtype,
+        server,
+        port,
+        concurrency,
+        timeout=timeout,
+        rate=rate,
+        messages=messages,
+        edns=edns,
+        dnssec_ok=dnssec_ok,
+        recursion_desired=recursion_desired,
+        mix_case=mix_case,
+    )
+    source = iter(names)
+    if ordered:
+        return _in_order(engine, source, concurrency * HELD_FACTOR, progress)
+    return _as_completed(engine, source, progress)
+
+
+def engine_for(
+    rdtype: str | int,
+    server: str | Iterable[str] | None,
+    port: int,
+    concurrency: int,
+    *,
+    timeout: float,
+    rate: int | None,
+    messages: bool = False,
+    edns: int | None = 1232,
+    dnssec_ok: bool = False,
+    recursion_desired: bool = True,
+    mix_case: bool = True,
+) -> _core.DnsBatch:
+    """Return what does the work of :func:`resolve_many`, given the same."""
+    return _core.DnsBatch(
         rdtype,
         addresses_of(read_system().servers if server is None else server, port),
         concurrency=concurrency,
@@ -62,10 +96,6 @@ def resolve_many(
         mix_case=mix_case,
         messages=messages,
     )
-    source = iter(names)
-    if ordered:
-        return _in_order(engine, source, concurrency * HELD_FACTOR, progress)
-    return _as_completed(engine, source, progress)
 
 
 def _as_completed(

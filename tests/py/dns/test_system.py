@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from udpcore import dns
-from udpcore.dns import _ask, _system
+from udpcore.dns import _resolving, _system
 
 
 def test_resolv_conf(tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_hosts(tmp_path: Path) -> None:
 
 def test_the_search_list_is_used(nsd: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     system = _system.System(servers=(nsd[0],), search=("sub.example.test", "example.test"))
-    monkeypatch.setattr(_ask, "read_system", lambda: system)
+    monkeypatch.setattr(_resolving, "read_system", lambda: system)
     assert dns.resolve("mail", port=nsd[1]) == ["192.0.2.25"]
     with pytest.raises(dns.NoDataError):
         # It exists below example.test, which says more than NXDOMAIN elsewhere.
