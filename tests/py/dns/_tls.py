@@ -104,12 +104,15 @@ def read_exactly(conn: socket.socket, count: int) -> bytes:
     return data
 
 
-def over_stream(answer: Answer) -> Callable[[socket.socket], None]:
-    """Serve DNS messages with a length in front of each. RFC 7766."""
+def over_stream(answer: Answer, limit: int = 10**6) -> Callable[[socket.socket], None]:
+    """Serve DNS messages with a length in front of each, `limit` of a connection. RFC 7766."""
 
     def serve(conn: socket.socket) -> None:
-        while len(head := read_exactly(conn, 2)) == 2:
-            reply = answer(read_exactly(conn, int.from_bytes(head, "big")))
+        for _ in range(limit):
+            head = read_exactly(conn, 2)
+            length = int.from_bytes(head, "big")
+            query = read_exactly(conn, length)
+            reply = answer(query) if len(head) == 2 and len(query) == length else None
             if reply is None:
                 return
             conn.sendall(len(reply).to_bytes(2, "big") + reply)

@@ -99,13 +99,8 @@ def test_answers_may_come_in_any_order(serve: Callable[..., Any]) -> None:
 
 
 def test_a_connection_that_was_closed_meanwhile_is_opened_again(serve: Callable[..., Any]) -> None:
-    def work(conn: socket.socket) -> None:
-        for _ in range(5):
-            head = tls.read_exactly(conn, 2)
-            answer = reply(tls.read_exactly(conn, int.from_bytes(head, "big")))
-            conn.sendall(len(answer).to_bytes(2, "big") + answer)
-
-    server = serve(work)
+    """The server takes five queries of a connection, and resets it when more are there."""
+    server = serve(tls.over_stream(reply, 5))
     with dns.Connection(*server.address) as connection:
         for _ in range(12):
             assert addresses(connection.query("a.test")) == ["192.0.2.7"]

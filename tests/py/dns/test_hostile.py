@@ -64,6 +64,27 @@ def loop_in_record(query: bytes) -> bytes:
     return header + query[12:end] + bytes([0xC0 | at[0], at[1]]) + b"\0\1\0\1\0\0\0\0\0\4\1\2\3\4"
 
 
+def pointer_chain(query: bytes) -> bytes:
+    """A name that is 150 pointers long, each to the one before."""
+    end = 12 + len(dns.parse(query).questions[0].name) + 1 + 4
+    header = query[:2] + bytes.fromhex("8180 0001 0001 0000 0000")
+    chain = bytes([1, 97, 0])
+    for number in range(150):
+        at = end + 11 + (number * 2 + 1 if number else 0)
+        chain += (0xC000 | at).to_bytes(2, "big")
+    opaque = b"\0\0\1\0\1\0\0\0\0" + len(chain).to_bytes(2, "big") + chain
+    last = (0xC000 | end + 11 + 1 + 2 * 150).to_bytes(2, "big")
+    return header + query[12:end] + opaque + last + b"\0\1\0\1\0\0\0\0\0\4\1\2\3\4"
+
+
+def with_options(query: bytes, *options: tuple[int, bytes]) -> bytes:
+    """A wrong answer with EDNS options."""
+    asked = dns.parse(query)
+    record = dns.Record(asked.questions[0].name, "A", 60, dns.A(WRONG))
+    opt = dns.Record(".", "OPT", 0, dns.OPT(options=options))
+    return dns.Message(asked.id, 0x8180, 0, asked.questions, [record], [], [opt]).to_wire()
+
+
 #: What a server may send that is not the answer.
 JUNK: dict[str, Callable[[bytes], bytes]] = {
     "wrong id": bad_id,
@@ -85,6 +106,25 @@ JUNK: dict[str, Callable[[bytes], bytes]] = {
     "pointer loop in a record": loop_in_record,
     "address of three octets": lambda q: answer(q, address=WRONG)[:-6] + b"\0\3\1\2\3",
     "64 kilobytes": lambda q: answer(q, address=WRONG) + bytes(60_000),
+    "a chain of pointers": pointer_chain,
+    "a label of type 01": lambda q: (
+        q[:2] + bytes.fromhex("8180 0001 0000 0000 0000 41 61 00 0001 0001")
+    ),
+    "a name of 300 octets": lambda q: (
+        q[:2]
+        + bytes.fromhex("8180 0001 0000 0000 0000")
+        + (b"\x3b" + b"a" * 59) * 5
+        + b"\0\0\1\0\1"
+    ),
+    "another class": lambda q: answer(q, address=WRONG).replace(b"\0\1\0\1", b"\0\1\0\3", 1),
+    "the cookie of another": lambda q: with_options(q, (10, bytes(16))),
+    "a cookie of three octets": lambda q: with_options(q, (10, bytes(3))),
+    "an option that is cut": lambda q: (
+        answer(q, address=WRONG)[:10]
+        + b"\0\1"
+        + answer(q, address=WRONG)[12:]
+        + bytes.fromhex("00 0029 04d0 00000000 0004 000a 0008")
+    ),
     "random bytes": lambda q: q[:2] + bytes(range(7, 250)),
 }
 

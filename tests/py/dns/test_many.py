@@ -133,16 +133,61 @@ def test_wrong_options_are_told_before_the_first_name(
         dns.resolve_many([], server="127.0.0.1", **options)  # type: ignore[arg-type]
 
 
-def test_resolvers_leave_nothing_behind(nsd: Address) -> None:
-    def descriptors() -> int:
-        gc.collect()
-        return len(os.listdir("/proc/self/fd"))
+def test_few_names_are_slow_through_a_bad_link(nsd: Address) -> None:
+    """10 % loss and 20 ms each way: every name answered, at most 3 % after more than 2 s."""
+    began: dict[str, float] = {}
 
-    list(dns.resolve_many(["www.example.test"] * 10, "A", *nsd))
-    before = descriptors()
-    for _ in range(200):
-        stream = dns.resolve_many((f"x{i}.wild.example.test" for i in range(50)), "TXT", *nsd)
-        next(stream)
-        del stream
-        dns.query("www.example.test", "A", *nsd)
-    assert descriptors() == before
+    def names() -> Iterator[str]:
+        for number in range(3000):
+            name = f"x{number}.wild.example.test"
+            began[name] = time.monotonic()
+            yield name
+
+    took = {}
+    with netem.Proxy(nsd, loss="10%", delay="20ms", seed=11) as proxy:
+        stream = dns.resolve_many(names(), "TXT", *proxy.address, concurrency=200)
+        for name, result in stream:
+            assert result == ['"any"'], (name, result)
+            took[name] = time.monotonic() - began[name]
+    assert len(took) == 3000
+    slow = sum(seconds > 2 for seconds in took.values())
+    assert slow <= 0.03 * len(took), f"{slow} names took longer than 2 s (seed 11)"
+
+
+def test_the_rate_is_kept(nsd: Address) -> None:
+    names = [f"x{i}.wild.example.test" for i in range(300)]
+    start = time.monotonic()
+    results = list(dns.resolve_many(names, "TXT", *nsd, rate=200))
+    took = time.monotonic() - start
+    assert len(results) == 300
+    # A bucket of one burst (32) goes at once; the rest waits for its turn.
+    assert took >= (300 - 33) / 200
+
+
+def test_resolvers_leave_nothing_behind(nsd: Address) -> None:
+    """10^5 made and left, some in the middle of their work: no descriptor, thread or memory."""
+
+    def kept() -> tuple[int, int]:
+        gc.collect()
+        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+
+    def resident() -> int:
+        with open("/proc/self/statm", encoding="ascii") as source:
+            return int(source.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def make(count: int) -> None:
+        for number in range(count):
+            stream = dns.resolve_many(["www.example.test"] * 3, "A", *nsd, concurrency=2)
+            if number % 500 == 0:
+                next(stream)
+                connection = dns.Connection(*nsd)
+                connection.query("www.example.test")
+                dns.query("www.example.test", "A", *nsd)
+            del stream
+
+    make(5_000)
+    before, memory = kept(), resident()
+    make(100_000)
+    assert kept() == before
+    # Half a kilobyte for each would be fifty megabytes.
+    assert resident() - memory < 16 * 2**20
