@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
 from itertools import islice
@@ -16,7 +17,7 @@ from typing import Any, Unpack
 from udpcore import _core
 from udpcore.dns import Cache, Message
 from udpcore.dns._many import engine_for
-from udpcore.dns._plan import Encrypted, QueryOptions, Settings, plan
+from udpcore.dns._plan import Encrypted, QueryOptions, Settings, plan, remaining
 from udpcore.dns._resolving import resolving
 
 _log = logging.getLogger("udpcore.dns")
@@ -105,11 +106,13 @@ async def resolve(
     ['127.0.0.1']
     """
     steps = resolving(name, rdtype, server, port, cache, options)
+    began = time.monotonic()
     try:
         question = next(steps)
         while True:
             try:
-                message = await query(*question, port, timeout, retries, **options)
+                left = remaining(options, began)
+                message = await query(*question, port, timeout, retries, **left)
             except OSError as error:
                 question = steps.throw(error)
             else:

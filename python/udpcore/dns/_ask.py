@@ -6,13 +6,14 @@ The exchange itself (sockets, retries, what is trusted) is in Rust, with the GIL
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from typing import Unpack
 
 from udpcore import _core
 from udpcore._core import Message
 from udpcore.dns._cache import Cache
-from udpcore.dns._plan import Encrypted, Exchange, QueryOptions, plan
+from udpcore.dns._plan import Encrypted, Exchange, QueryOptions, plan, remaining
 from udpcore.dns._resolving import resolving
 
 _log = logging.getLogger("udpcore.dns")
@@ -95,7 +96,8 @@ def resolve(
     Without `server` the machine's own settings hold: ``/etc/hosts`` first, then the servers of
     ``/etc/resolv.conf`` with its search list (a name with a final dot is taken as it is).
     A `cache` is asked first, and keeps what is found as long as its TTL says. The `options` are
-    those of :func:`query`; ``dnssec=True`` refuses what is bogus.
+    those of :func:`query`; ``dnssec=True`` refuses what is bogus, ``lifetime`` is for
+    all questions of the chain.
 
     Raises :exc:`NXDomainError`, :exc:`NoDataError`, :exc:`ServFailError`, :exc:`RefusedError`,
     :exc:`BogusError` or :exc:`ResolveError` (each a :exc:`socket.gaierror` with the message in
@@ -107,11 +109,13 @@ def resolve(
     ['127.0.0.1']
     """
     steps = resolving(name, rdtype, server, port, cache, options)
+    began = time.monotonic()
     try:
         question = next(steps)
         while True:
             try:
-                message = query(*question, port, timeout, retries, **options)
+                left = remaining(options, began)
+                message = query(*question, port, timeout, retries, **left)
             except OSError as error:
                 question = steps.throw(error)
             else:

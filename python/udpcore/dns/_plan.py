@@ -12,6 +12,7 @@ from udpcore import _core
 from udpcore._core import Message
 from udpcore.dns._addresses import addresses_of
 from udpcore.dns._connection import PORTS, Connection, StreamOptions, Transport
+from udpcore.dns._errors import DnsTimeoutError
 
 
 class QueryOptions(TypedDict, total=False):
@@ -168,3 +169,17 @@ def plan(
             options=options,
         ),
     )
+
+
+def remaining(options: QueryOptions, began: float) -> QueryOptions:
+    """Return `options` with what is left of ``lifetime`` since `began`, a monotonic time.
+
+    Raises :exc:`DnsTimeoutError` when nothing is.
+    """
+    lifetime = options.get("lifetime")
+    if lifetime is None:
+        return options
+    left = lifetime - (time.monotonic() - began)
+    if lifetime > 0 and left <= 0:
+        raise DnsTimeoutError(f"no answer within the lifetime of {lifetime} s")
+    return {**options, "lifetime": min(left, lifetime)}

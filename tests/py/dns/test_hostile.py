@@ -192,6 +192,19 @@ def test_silence_is_a_timeout_after_all_tries(udp_server: Callable[[Sender], obj
     )
 
 
+def test_the_time_of_all_tries_has_an_end(udp_server: Callable[[Sender], object]) -> None:
+    """Of one question, and of a chain of them that each would have its own time."""
+    server = udp_server(lambda *_: None)
+    start = time.monotonic()
+    with pytest.raises(dns.DnsTimeoutError):
+        dns.query("name.test", "A", *server.address, timeout=30, retries=20, lifetime=0.3)
+    with pytest.raises(dns.DnsTimeoutError):
+        dns.resolve("name.test", "A", *server.address, timeout=30, lifetime=0.3)
+    assert time.monotonic() - start < 15
+    with pytest.raises(ValueError, match="timeout"):
+        dns.resolve("name.test", "A", *server.address, lifetime=0)
+
+
 def test_the_answer_to_an_earlier_try_counts(udp_server: Callable[[Sender], object]) -> None:
     held: list[tuple[bytes, Client]] = []
 
