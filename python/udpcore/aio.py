@@ -1,7 +1,8 @@
 """``udpcore`` with ``await``, on asyncio and uvloop alike.
 
 :func:`open_udp` is a plain UDP endpoint that reads in batches; :func:`connect` and :func:`listen`
-are the connections of :mod:`udpcore.reliable`.
+are the connections of :mod:`udpcore.reliable`; :func:`query`, :func:`resolve`,
+:func:`resolve_many` and :func:`dns_query` ask as those of :mod:`udpcore.dns` do.
 
 >>> import asyncio
 >>> async def main():
@@ -16,6 +17,7 @@ are the connections of :mod:`udpcore.reliable`.
 b'HELLO'
 """
 
+from udpcore._aio_dns import dns_query, query, resolve, resolve_many
 from udpcore._aio_transport import (
     AsyncChannel,
     AsyncConnection,
@@ -33,6 +35,10 @@ __all__ = [
     "AsyncReceipt",
     "UDPEndpoint",
     "connect",
+    "dns_query",
     "listen",
     "open_udp",
+    "query",
+    "resolve",
+    "resolve_many",
 ]

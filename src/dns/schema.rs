@@ -2,6 +2,11 @@
 //!
 //! Everything else reads this table: the checked walk, the text dig prints, the Python tuples
 //! (fields have the same names and order there), zone files, composing. A new type is a new line.
+//!
+//! Why not the record types of the `domain` crate, which reads zone files and validates
+//! signatures here: the walk checks a message once and builds nothing, so that records which
+//! nobody reads cost nothing; and the same line gives Python its tuple. The tests hold this
+//! table to `domain`, dnspython, dig and three name servers.
 
 use super::rdtype::RdType;
 

@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 import pytest
 import uvloop
 
-from udpcore import _aio_dns as aio
-from udpcore import dns
+from udpcore import aio, dns
 
 Address = tuple[str, int]
 Sender = Callable[[bytes, Address, socket.socket], None]
