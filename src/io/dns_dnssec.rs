@@ -21,7 +21,7 @@ use std::error::Error;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread::{self, Thread, ThreadId};
 use std::time::Duration;
 
 /// The keys of the root: those of 2017 and of 2024 (IANA, root-anchors.xml).
@@ -86,7 +86,7 @@ pub fn validate(
     };
     let proof = block_on(chain.validate_msg::<Vec<u8>, Vec<u8>>(&mut octets), check)
         .map_err(ValidateError::Interrupted)?;
-    if let Some(failure) = chain.upstream().lock().take() {
+    if let Some(failure) = chain.upstream.take_failure() {
         // Who blocks our questions must not get a verdict that stays.
         contexts().retain(|known| !Arc::ptr_eq(known, &chain));
         return match failure {
@@ -136,12 +136,6 @@ impl std::ops::Deref for Chain {
     }
 }
 
-impl Chain {
-    fn upstream(&self) -> &Upstream {
-        &self.upstream
-    }
-}
-
 fn contexts() -> MutexGuard<'static, Vec<Arc<Chain>>> {
     static CONTEXTS: Mutex<Vec<Arc<Chain>>> = Mutex::new(Vec::new());
     CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner)
@@ -161,7 +155,7 @@ fn chain_for(
     let keys = text.filter(|word| matches!(*word, "DS" | "DNSKEY")).count();
     let anchors = TrustAnchors::from_u8(anchor.as_bytes()).ok().filter(|_| keys > 0);
     let anchors = anchors.ok_or_else(|| ValidateError::Anchor(anchor.to_owned()))?;
-    let upstream = Upstream { asked: asked.clone(), check, failure: Arc::default() };
+    let upstream = Upstream { asked: asked.clone(), check, failures: Arc::default() };
     let context = ValidationContext::new(anchors, upstream.clone());
     let chain = Arc::new(Chain { key, context, upstream });
     if known.len() >= CONTEXTS_MAX {
@@ -183,12 +177,23 @@ enum Failure {
 struct Upstream {
     asked: Config,
     check: fn() -> Result<(), Interrupt>,
-    failure: Arc<Mutex<Option<Failure>>>,
+    /// What failed, and whose question it was: threads share what is proven, not this.
+    failures: Arc<Mutex<Vec<(ThreadId, Failure)>>>,
 }
 
 impl Upstream {
-    fn lock(&self) -> MutexGuard<'_, Option<Failure>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<(ThreadId, Failure)>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets the failures of this thread; the first of them.
+    fn take_failure(&self) -> Option<Failure> {
+        let own = thread::current().id();
+        let mut failures = self.lock();
+        let first = failures.iter().position(|(id, _)| *id == own)?;
+        let (_, failure) = failures.remove(first);
+        failures.retain(|(id, _)| *id != own);
+        Some(failure)
     }
 
     fn ask(&self, request: &RequestMessage<Vec<u8>>) -> Result<Octets<Bytes>, RequestError> {
@@ -212,7 +217,7 @@ impl Upstream {
             Err(ExchangeError::Interrupted(why)) => Failure::Interrupted(why),
             Err(ExchangeError::System(error)) => Failure::NoAnswer(format!("{what}: {error}")),
         };
-        self.lock().get_or_insert(failure);
+        self.lock().push((thread::current().id(), failure));
         Err(RequestError::NoTransportAvailable)
     }
 }

@@ -35,6 +35,7 @@ server:
     rrset-roundrobin: no
     max-udp-size: 1232
     local-zone: "{top}." nodefault
+{extra}
 remote-control:
     control-enable: no
 auth-zone:
@@ -69,8 +70,13 @@ SERVERS = {
 
 
 @contextlib.contextmanager
-def start(name: str, zone_text: str, origin: str = "example.test") -> Iterator[tuple[str, int]]:
-    """Serve `zone_text` with ``unbound`` (a resolver over the zone) or ``named``."""
+def start(
+    name: str, zone_text: str, origin: str = "example.test", extra: str = ""
+) -> Iterator[tuple[str, int]]:
+    """Serve `zone_text` with ``unbound`` (a resolver over the zone) or ``named``.
+
+    `extra` are more lines for the server section of Unbound.
+    """
     program = shutil.which(name, path="/usr/sbin:/sbin:/usr/bin")
     if program is None:
         raise RuntimeError(f"{name} is not installed; run: apt-get install unbound bind9")
@@ -80,18 +86,19 @@ def start(name: str, zone_text: str, origin: str = "example.test") -> Iterator[t
     said = ""
     for _ in range(nsd.ATTEMPTS_MAX):
         with tempfile.TemporaryDirectory(prefix=f"udpcore-{name}-") as directory:
-            home, port = Path(directory), nsd._free_port()
+            home, port = Path(directory), nsd.free_port()
             (home / "zone").write_text(zone_text, encoding="utf-8")
-            (home / "conf").write_text(config.format(home=home, port=port, origin=origin, top=top))
+            text = config.format(home=home, port=port, origin=origin, top=top, extra=extra)
+            (home / "conf").write_text(text, encoding="utf-8")
             log = home / "log"
             with log.open("wb") as sink:
                 command = [program, *words, str(home / "conf")]
                 process = subprocess.Popen(command, stdout=sink, stderr=sink, cwd=home)
             try:
-                if nsd._answers(process, port):
+                if nsd.answers(process, port):
                     yield "127.0.0.1", port
                     return
             finally:
-                nsd._end(process)
+                nsd.end(process)
             said = log.read_text(encoding="utf-8", errors="replace")
     raise RuntimeError(f"{name} did not start:\n{said}")

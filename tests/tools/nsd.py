@@ -73,7 +73,7 @@ def start_nsd(
         contextlib.ExitStack() as stack,
     ):
         process, port = _run(program, Path(home), zones, workers, cookies)
-        stack.callback(_end, process)
+        stack.callback(end, process)
         yield Nsd(("127.0.0.1", port), process.pid)
 
 
@@ -90,7 +90,7 @@ def _run(
 ) -> tuple[subprocess.Popen[bytes], int]:
     said = ""
     for _ in range(ATTEMPTS_MAX):
-        port = _free_port()
+        port = free_port()
         answer_cookie = "yes" if cookies else "no"
         config = CONFIG.format(
             host="127.0.0.1", port=port, home=home, workers=workers, cookies=answer_cookie
@@ -105,14 +105,14 @@ def _run(
             process = subprocess.Popen(
                 [program, "-d", "-c", str(home / "nsd.conf")], stdout=sink, stderr=sink
             )
-        if _answers(process, port):
+        if answers(process, port):
             return process, port
-        _end(process)
+        end(process)
         said = log.read_text(encoding="utf-8", errors="replace")
     raise RuntimeError(f"nsd did not start:\n{said}")
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def answers(process: subprocess.Popen[bytes], port: int) -> bool:
     """Wait until the server answers over UDP; ask for the root, any response code will do."""
     question = bytes.fromhex("0007 0000 0001 0000 0000 0000 00 0006 0001")
     deadline = time.monotonic() + START_TIMEOUT_S
@@ -132,7 +132,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
     return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """A port that is free for UDP and for TCP."""
     while True:
         with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
@@ -145,7 +145,8 @@ def _free_port() -> int:
             return port
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a child, politely first."""
     process.terminate()
     try:
         process.wait(10)

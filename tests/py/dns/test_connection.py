@@ -21,8 +21,12 @@ from udpcore import dns
 Address = tuple[str, int]
 
 
-def _load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent / f"{name}.py")
+HERE = Path(__file__).parent
+TOOLS = HERE.parents[1] / "tools"
+
+
+def _load(name: str, home: Path = HERE) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, home / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -141,6 +145,28 @@ def test_encrypted(
         port = server.address[1]
         found = dns.resolve("a.test", "A", host, port, transport=transport, **options)
         assert found == ["192.0.2.7"]
+
+
+def test_unbound_over_tls(authority: Authority) -> None:
+    """A real resolver: a thousand questions over one connection, in whatever order it answers."""
+    cafile, home = authority[0], authority[0].parent
+    if str(TOOLS) not in sys.path:
+        sys.path.insert(0, str(TOOLS))
+    servers = _load("name_servers", TOOLS)
+    port = _load("nsd", TOOLS).free_port()
+    extra = (
+        f"    interface: 127.0.0.1@{port}\n    tls-port: {port}\n"
+        f'    tls-service-key: "{home}/good.key"\n    tls-service-pem: "{home}/good.pem"\n'
+    )
+    zone = (HERE / "zone.txt").read_text(encoding="utf-8")
+    with (
+        servers.start("unbound", zone, extra=extra),
+        dns.Connection("127.0.0.1", port, "tls", cafile=cafile, timeout=30) as connection,
+    ):
+        questions = [(f"x{i}.wild.example.test", "TXT") for i in range(1000)]
+        messages = connection.query_many(questions)
+        assert [len(message.answers) for message in messages] == [1] * 1000
+        assert connection.stats()["answered"] == 1000
 
 
 def test_chunked_https(serve: Callable[..., Any], authority: Authority) -> None:
