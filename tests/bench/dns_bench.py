@@ -247,7 +247,7 @@ def slow_behind_a_bad_link(count: int = 3_000) -> Row:
         "ours": statistics.median(shares),
         "peer": "-",
         "unit": "%",
-        "ratio": 1.0,
+        "ratio": "-",
         "bar": "≤ 3 %, 0 lost",
     }
 

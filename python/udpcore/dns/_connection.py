@@ -43,6 +43,7 @@ class Connection:
     has closed it meanwhile. Safe to share between threads: they take turns. `timeout` is seconds
     for one call. The certificate must be for `server_name` (default: `server`) and signed by a
     root of this machine or of `cafile`, a PEM file. Queries are padded when they are encrypted.
+    HTTPS is HTTP/1.1: asking a server that speaks HTTP/2 only is an OSError.
 
     Raises :exc:`ValueError` for a transport, name, path or file that cannot be,
     :exc:`socket.gaierror` for a server without address. RFC 7766, RFC 7858, RFC 8484, RFC 8467.
