@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -62,22 +62,22 @@ def plain() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def free_ports() -> Callable[[], int]:
-    """Return a port that is free, and so is the next one."""
+    """Return a port that is free, and so are the next three."""
 
     def find() -> int:
         for _ in range(100):
-            with (
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as next_one,
-            ):
-                one.bind(("127.0.0.1", 0))
-                port: int = one.getsockname()[1]
+            with ExitStack() as stack:
+                port = 0
                 try:
-                    next_one.bind(("127.0.0.1", port + 1))
+                    for n in range(4):
+                        kind = socket.AF_INET, socket.SOCK_DGRAM
+                        sock = stack.enter_context(socket.socket(*kind))
+                        sock.bind(("127.0.0.1", port and port + n))
+                        port = port or sock.getsockname()[1]
                 except (OSError, OverflowError):
                     continue
                 return port
-        raise OSError("no two free ports in a row")
+        raise OSError("no four free ports in a row")
 
     return find
 

@@ -70,6 +70,21 @@ def test_clients_see_each_other(server, wait_until):
         assert bert.interpolated().keys() == {"anna"}
 
 
+def test_positions_are_smooth_in_the_past_and_predicted_in_the_present():
+    """A player seen at 0 and a tenth of a second later at 10: 100 a second."""
+    from udpcore import _core
+
+    view = _core.AppGameView("me", 5.0)
+    for at, x in [(1.0, 0.0), (1.1, 10.0)]:
+        state = {"type": "game_state", "players": [{"id": 7, "x": x, "y": 1.0}]}
+        assert view.handle(at, json.dumps(state).encode())
+    assert view.latest(1.15) == [(7, 10.0, 1.0)]
+    assert view.positions(1.15, 1.05) == [(7, pytest.approx(5.0), 1.0)]
+    assert view.positions(1.15, 1.15) == [(7, pytest.approx(15.0), 1.0)]
+    # Prediction ends after a moment: nobody runs on for ever.
+    assert view.positions(3.0, 3.0)[0][1] < 100
+
+
 def test_a_plain_server_is_understood(plain, wait_until):
     with GameClient(plain.getsockname(), "me") as client:
         client.send_position(5.0, 6.0)

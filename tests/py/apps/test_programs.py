@@ -348,8 +348,8 @@ def test_packet_draws_hex():
     assert command("packet").returncode == 2
 
 
-def test_discover_finds_an_announcement():
-    words = [sys.executable, "-m", "udpcore", "discover", "--port", "47021"]
+def test_discover_finds_an_announcement(free_ports):
+    words = [sys.executable, "-m", "udpcore", "discover", "--port", str(free_ports())]
     with subprocess.Popen(
         [*words, "--announce", '{"name": "web"}'], stderr=subprocess.PIPE, text=True
     ) as announcer:
