@@ -62,7 +62,11 @@ impl Timeout {
         match self {
             Self::Blocking => None,
             Self::NonBlocking => Some(0.0),
-            // One rounding, as CPython's conversion does, so that 0.1 comes back as 0.1.
+            // As CPython's conversion: one rounding, so that 0.1 comes back as 0.1, and none for
+            // whole seconds.
+            Self::After(duration) if duration.subsec_nanos() == 0 => {
+                Some(duration.as_secs() as f64)
+            }
             Self::After(duration) => Some(duration.as_nanos() as f64 / NANOS as f64),
         }
     }

@@ -85,7 +85,7 @@ def test_sendall_has_one_deadline(sock: Any, make: Any) -> None:
         reader.join()
 
 
-@pytest.mark.parametrize("value", [0, 0.0, None, 1, 2.5, 1e-9, 0.1, 12345.678, True])
+@pytest.mark.parametrize("value", [0, 0.0, None, 1, 2.5, 1e-9, 0.1, 12345.678, True, 4_611_686_019])
 def test_timeouts_read_back(sock: Any, make: Any, value: Any) -> None:
     one = make(timeout=value)
     assert one.gettimeout() == value
@@ -135,6 +135,51 @@ def test_other_threads_run_while_one_waits(udp: Any, timeout: float | None) -> N
     a.sendto(b"now", b.getsockname())
     waiter.join()
     assert (count, received) == (100_000, [(b"now", a.getsockname())])
+
+
+@pytest.mark.parametrize("timeout", [None, 0.004])
+def test_waits_beside_a_busy_thread(sock: Any, make: Any, udp: Any, timeout: float | None) -> None:
+    """Where the GIL comes back late, waits keep their promises: data, deadline, signals."""
+    a, b = udp
+    one = make(sock.AF_INET, sock.SOCK_DGRAM, bind=("127.0.0.1", 0), timeout=timeout)
+    stop = threading.Event()
+    heard: list[int] = []
+
+    def compute() -> None:
+        while not stop.is_set():
+            sum(range(1000))
+
+    def echo() -> None:
+        while (received := b.recvfrom(100))[0] != b"end":
+            b.sendto(*received)
+
+    busy = [threading.Thread(target=work) for work in (compute, echo)]
+    before = signal.signal(signal.SIGALRM, lambda *_: heard.append(1))
+    for thread in busy:
+        thread.start()
+    try:
+        for turn in range(30):
+            one.settimeout(None)
+            one.sendto(b"%d" % turn, b.getsockname())
+            assert one.recvfrom(100) == (b"%d" % turn, b.getsockname())
+            if timeout is None:
+                continue
+            one.settimeout(timeout)
+            begin = time.monotonic()
+            with pytest.raises(TimeoutError):
+                one.recvfrom(100)
+            assert time.monotonic() - begin >= timeout
+        one.settimeout(0.3)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(TimeoutError):
+            one.recvfrom(100)
+        assert heard == [1]
+    finally:
+        stop.set()
+        a.sendto(b"end", b.getsockname())
+        for thread in busy:
+            thread.join()
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_selectors(udp: Any) -> None:
