@@ -1,27 +1,24 @@
 //! Python's addresses: `("127.0.0.1", 9999)`, `"/run/x.sock"` … to the kernel's and back.
 //!
-//! Numeric hosts are read here; other names go through the system's resolver, without the GIL.
-//! Addresses made of immutable objects are remembered by identity (see [`SendCache`]), and the
-//! tuple of the last peer is given out again while the peer stays the same (see [`PeerCache`]).
+//! One function a family, with the standard library's errors. Hosts are read in `host`; what the
+//! last call used is remembered in `address_cache`.
 
-use std::ffi::CString;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::os::fd::RawFd;
-use std::sync::Mutex;
 
 use libc::c_int;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBytes, PyString, PyTuple};
 
 use super::args::{c_int_of, c_uint_of};
 use super::buffer::{Input, type_name_of};
-use super::errors::{os_error, os_error_text, resolve_error};
+use super::errors::{os_error, os_error_text};
+use super::host::Host;
 use super::state::Socket;
 use crate::io::socket::address::{HARDWARE_MAX, Packet, View};
-use crate::io::socket::resolve::{Hints, getaddrinfo};
 use crate::io::socket::{Address, sys};
 
 /// Reads the address argument of the method `caller`, for the socket's family.
@@ -206,125 +203,6 @@ fn fs_encode(text: &Bound<'_, PyString>) -> PyResult<Vec<u8>> {
     Ok(encoded.cast::<PyBytes>()?.as_bytes().to_vec())
 }
 
-/// A host as the caller wrote it: plain bytes, names in other scripts already in IDNA form.
-pub(super) enum Host {
-    /// An IPv4 address in dotted form; the usual case, found without any copy.
-    V4(Ipv4Addr),
-    Name(CString),
-}
-
-impl Host {
-    pub(super) fn of(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(text) = value.cast::<PyString>() {
-            return Self::of_text(text);
-        }
-        let bytes = if let Ok(bytes) = value.cast::<PyBytes>() {
-            bytes.as_bytes().to_vec()
-        } else if let Ok(bytes) = value.cast::<PyByteArray>() {
-            bytes.to_vec()
-        } else {
-            let given = type_name_of(value);
-            let text = format!("str, bytes or bytearray expected, not {given}");
-            return Err(PyTypeError::new_err(text));
-        };
-        Self::of_bytes(bytes)
-    }
-
-    /// A host for `gethostbyname`, which puts every str through the IDNA codec first.
-    pub(super) fn encoded(value: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(text) = value.cast::<PyString>() {
-            let encoded = text.call_method1("encode", ("idna",))?;
-            return CString::new(encoded.cast::<PyBytes>()?.as_bytes()).map(Self::Name).map_err(
-                |_| {
-                    PyTypeError::new_err(
-                        "gethostbyname() argument 1 must be encoded string without null bytes, \
-                         not str",
-                    )
-                },
-            );
-        }
-        Self::of(value).map_err(|_| {
-            let given = type_name_of(value);
-            PyTypeError::new_err(format!(
-                "gethostbyname() argument 1 must be str, bytes or bytearray, not {given}"
-            ))
-        })
-    }
-
-    fn of_text(text: &Bound<'_, PyString>) -> PyResult<Self> {
-        match text.to_str() {
-            Ok(plain) if plain.is_ascii() => match plain.parse() {
-                Ok(host) => Ok(Self::V4(host)),
-                Err(_) => Self::of_bytes(plain.as_bytes().to_vec()),
-            },
-            _ => match text.call_method1("encode", ("idna",)) {
-                Ok(encoded) => Self::of_bytes(encoded.cast::<PyBytes>()?.as_bytes().to_vec()),
-                Err(_) => Err(PyTypeError::new_err("encoding of hostname failed")),
-            },
-        }
-    }
-
-    fn of_bytes(bytes: Vec<u8>) -> PyResult<Self> {
-        CString::new(bytes)
-            .map(Self::Name)
-            .map_err(|_| PyTypeError::new_err("host name must not contain null character"))
-    }
-
-    /// The address of the host, with port 0.
-    pub(super) fn resolve(&self, py: Python<'_>, family: c_int) -> PyResult<Address> {
-        let dotted;
-        let name = match self {
-            Self::V4(host) if family != libc::AF_INET6 => return Ok(Address::v4(*host, 0)),
-            Self::V4(host) => {
-                dotted = CString::new(host.to_string())?;
-                &dotted
-            }
-            Self::Name(name) => name,
-        };
-        let text = name.to_str().unwrap_or_default();
-        if name.is_empty() {
-            return wildcard(py, family);
-        }
-        if text == "<broadcast>" || text == "255.255.255.255" {
-            if family != libc::AF_INET && family != libc::AF_UNSPEC {
-                return Err(os_error_text("address family mismatched"));
-            }
-            return Ok(Address::v4(Ipv4Addr::BROADCAST, 0));
-        }
-        if family != libc::AF_INET
-            && let Ok(host) = text.parse::<Ipv6Addr>()
-        {
-            return Ok(Address::v6(host, 0, 0, 0));
-        }
-        let hints = Hints { family, ..Hints::default() };
-        let found = py
-            .detach(|| getaddrinfo(Some(name), None, hints))
-            .map_err(|error| resolve_error(py, error))?;
-        match found.into_iter().next() {
-            Some(first) => Ok(first.address),
-            None => Err(os_error_text("unknown address family")),
-        }
-    }
-}
-
-/// The empty host: any address of the family.
-fn wildcard(py: Python<'_>, family: c_int) -> PyResult<Address> {
-    match family {
-        libc::AF_INET => return Ok(Address::v4(Ipv4Addr::UNSPECIFIED, 0)),
-        libc::AF_INET6 => return Ok(Address::v6(Ipv6Addr::UNSPECIFIED, 0, 0, 0)),
-        _ => {}
-    }
-    let hints =
-        Hints { family, kind: libc::SOCK_DGRAM, flags: libc::AI_PASSIVE, ..Hints::default() };
-    let found = py
-        .detach(|| getaddrinfo(None, Some(c"0"), hints))
-        .map_err(|error| resolve_error(py, error))?;
-    match found.as_slice() {
-        [one] => Ok(one.address.clone()),
-        _ => Err(os_error_text("wildcard resolved to multiple address")),
-    }
-}
-
 /// The Python value of an address.
 pub(super) fn to_python<'py>(py: Python<'py>, address: &Address) -> PyResult<Bound<'py, PyAny>> {
     match address.view() {
@@ -411,78 +289,4 @@ pub(super) fn format_v6(host: Ipv6Addr) -> String {
         return format!("::{a}.{b}.{c}.{d}");
     }
     host.to_string()
-}
-
-/// The kernel's form of the last address given to `sendto`.
-///
-/// The address object is kept alive, so its identity cannot be reused; only tuples of str and
-/// int are remembered, which cannot change. Names that need the resolver are looked up each time.
-#[derive(Default)]
-pub(super) struct SendCache(Mutex<Option<(Py<PyAny>, Address)>>);
-
-impl SendCache {
-    /// The remembered form of `argument`, or a fresh one.
-    pub(super) fn parse(
-        &self,
-        socket: &Socket,
-        argument: &Bound<'_, PyAny>,
-        caller: &str,
-    ) -> PyResult<Address> {
-        if let Ok(cache) = self.0.try_lock()
-            && let Some((object, address)) = cache.as_ref()
-            && object.is(argument)
-        {
-            return Ok(address.clone());
-        }
-        let address = parse(socket, argument, caller)?;
-        if is_constant(argument)
-            && let Ok(mut cache) = self.0.try_lock()
-        {
-            let old = cache.replace((argument.clone().unbind(), address.clone()));
-            drop(cache);
-            drop(old);
-        }
-        Ok(address)
-    }
-}
-
-/// Whether the address can neither change nor mean something else next time.
-fn is_constant(argument: &Bound<'_, PyAny>) -> bool {
-    let Ok(tuple) = argument.cast_exact::<PyTuple>() else { return false };
-    let mut items = tuple.iter();
-    let numeric = items.next().is_some_and(|host| {
-        host.cast_exact::<PyString>().is_ok_and(|text| {
-            text.to_str().is_ok_and(|text| text.parse::<std::net::IpAddr>().is_ok())
-        })
-    });
-    numeric && items.all(|item| item.is_exact_instance_of::<PyInt>())
-}
-
-/// The Python value of the last peer.
-#[derive(Default)]
-pub(super) struct PeerCache(Mutex<Option<(Address, Py<PyAny>)>>);
-
-impl PeerCache {
-    /// The Python value of `peer`: the same object as last time if the peer is the same.
-    pub(super) fn to_python<'py>(
-        &self,
-        py: Python<'py>,
-        peer: &Address,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        if let Ok(cache) = self.0.try_lock()
-            && let Some((known, value)) = cache.as_ref()
-            && known == peer
-        {
-            return Ok(value.bind(py).clone());
-        }
-        let value = to_python(py, peer)?;
-        if matches!(peer.view(), View::V4(..) | View::V6(..))
-            && let Ok(mut cache) = self.0.try_lock()
-        {
-            let old = cache.replace((peer.clone(), value.clone().unbind()));
-            drop(cache);
-            drop(old);
-        }
-        Ok(value)
-    }
 }

@@ -5,6 +5,7 @@
 //! frozen: state lives in atomics, so a method never finds it borrowed.
 
 mod address;
+mod address_cache;
 mod args;
 mod audit;
 mod batch;
@@ -14,6 +15,7 @@ mod class;
 mod connect;
 mod errors;
 mod functions;
+mod host;
 mod messages;
 mod options;
 mod patience;

@@ -7,10 +7,11 @@ use pyo3::exceptions::{PyOverflowError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString, PyTuple};
 
-use super::address::{FLOWINFO_MAX, Host, to_python};
+use super::address::{FLOWINFO_MAX, to_python};
 use super::args::{Arg, Args, c_int_of, c_long_of, c_uint_of, with_keywords};
 use super::audit::audit;
 use super::errors::{os_error_text, resolve_error};
+use super::host::Host;
 use crate::io::socket::Address;
 use crate::io::socket::address::View;
 use crate::io::socket::resolve::{self, Hints, ResolveError};

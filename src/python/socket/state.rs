@@ -9,7 +9,7 @@ use libc::c_int;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use super::address::{PeerCache, SendCache};
+use super::address_cache::{PeerCache, SendCache};
 use super::args::plain_int_of;
 use super::errors::os_error;
 use super::patience::Patience;
