@@ -19,6 +19,7 @@ from udpcore._transport import (
     Address,
     Buffer,
     ConnectionStats,
+    Fec,
     Mode,
     Outcome,
     client_endpoint,
@@ -110,11 +111,14 @@ class _Core:
         channel: int,
         deadline: float | None,
         priority: int,
+        fec: Fec,
     ) -> list[AsyncReceipt]:
         numbers: list[int] = []
 
         def push() -> bool | None:
-            numbers.extend(self.raw.send_now(messages, len(numbers), channel, deadline, priority))
+            numbers.extend(
+                self.raw.send_now(messages, len(numbers), channel, deadline, priority, fec)
+            )
             return True if len(numbers) == len(messages) else None
 
         await self.until(push)
@@ -153,10 +157,15 @@ class AsyncChannel:
         self.mode = mode
 
     async def send(
-        self, data: Buffer, *, deadline: float | None = None, priority: int = 0
+        self,
+        data: Buffer,
+        *,
+        deadline: float | None = None,
+        priority: int = 0,
+        fec: Fec = None,
     ) -> AsyncReceipt:
         """Send a message; see :meth:`AsyncConnection.send`."""
-        return (await self._core.send([data], self.id, deadline, priority))[0]
+        return (await self._core.send([data], self.id, deadline, priority, fec))[0]
 
     async def recv(self) -> bytes:
         """The next message of this channel."""
@@ -194,9 +203,10 @@ class AsyncConnection:
         channel: int = 0,
         deadline: float | None = None,
         priority: int = 0,
+        fec: Fec = None,
     ) -> AsyncReceipt:
         """Hand over a message; waits while the send buffer is full, which is the back-pressure."""
-        return (await self._core.send([data], channel, deadline, priority))[0]
+        return (await self._core.send([data], channel, deadline, priority, fec))[0]
 
     async def send_many(
         self,
@@ -204,9 +214,10 @@ class AsyncConnection:
         channel: int = 0,
         deadline: float | None = None,
         priority: int = 0,
+        fec: Fec = None,
     ) -> list[AsyncReceipt]:
         """Hand over many messages; what was taken before a cancellation stays taken."""
-        return await self._core.send(list(messages), channel, deadline, priority)
+        return await self._core.send(list(messages), channel, deadline, priority, fec)
 
     async def recv(self) -> bytes:
         """The next message of any channel without an :class:`AsyncChannel` of its own.

@@ -155,6 +155,7 @@ class TransportConnection:
         channel: int,
         deadline: float | None,
         priority: int,
+        fec: str | float | None,
     ) -> list[int]: ...
     def recv_now(self, count: int, channel: int | None) -> list[bytes]: ...
     def wait_connected(self, timeout: float | None) -> None: ...
@@ -164,6 +165,7 @@ class TransportConnection:
         channel: int,
         deadline: float | None,
         priority: int,
+        fec: str | float | None,
         timeout: float | None,
     ) -> int: ...
     def send_many(
@@ -172,6 +174,7 @@ class TransportConnection:
         channel: int,
         deadline: float | None,
         priority: int,
+        fec: str | float | None,
         timeout: float | None,
     ) -> list[int]: ...
     def recv(self, timeout: float | None, channel: int | None) -> bytes: ...

@@ -30,6 +30,9 @@ __all__ = [
 Mode = Literal["ordered", "unordered", "sequenced", "unreliable"]
 #: What became of a message.
 Outcome = Literal["acked", "expired", "lost"]
+#: Whether repair symbols go with a message: none; as many as the path's losses ask for where the
+#: deadline cannot absorb a retransmission; always this share of the message.
+Fec = Literal["auto"] | float | None
 Address = tuple[str, int] | tuple[str, int, int, int]
 Buffer = bytes | bytearray | memoryview
 
@@ -121,10 +124,11 @@ class Channel:
         *,
         deadline: float | None = None,
         priority: int = 0,
+        fec: Fec = None,
         timeout: float | None = None,
     ) -> Receipt:
         """Send a message; see :meth:`Connection.send`."""
-        number = self._connection.send(data, self.id, deadline, priority, timeout)
+        number = self._connection.send(data, self.id, deadline, priority, fec, timeout)
         return Receipt(self._connection, number)
 
     def recv(self, timeout: float | None = None) -> bytes:
@@ -165,17 +169,20 @@ class Connection:
         channel: int = 0,
         deadline: float | None = None,
         priority: int = 0,
+        fec: Fec = None,
         *,
         timeout: float | None = None,
     ) -> Receipt:
         """Hand over a message; it is copied, and sent by the connection's thread.
 
         ``deadline``: after so many seconds the message is worthless: it is not sent any more, and
-        not delivered. ``priority`` 0 to 255: higher goes first. Blocks while the send buffer is
-        full, at most ``timeout`` seconds (TimeoutError). Raises BrokenPipeError when the
+        not delivered. ``priority`` 0 to 255: higher goes first. ``fec="auto"`` sends repair
+        symbols along where a retransmission would come after the deadline, ``fec=0.3`` always 30 %
+        more (rounded up): what is lost is then computed, not waited for. Blocks while the send
+        buffer is full, at most ``timeout`` seconds (TimeoutError). Raises BrokenPipeError when the
         connection is closed, ValueError for a message or channel the peer does not take.
         """
-        number = self._raw.send(data, channel, deadline, priority, timeout)
+        number = self._raw.send(data, channel, deadline, priority, fec, timeout)
         return Receipt(self._raw, number)
 
     def send_many(
@@ -184,6 +191,7 @@ class Connection:
         channel: int = 0,
         deadline: float | None = None,
         priority: int = 0,
+        fec: Fec = None,
         *,
         timeout: float | None = None,
     ) -> list[Receipt]:
@@ -192,7 +200,7 @@ class Connection:
         Raises as :meth:`send`; what was taken before a TimeoutError stays taken.
         """
         raw = self._raw
-        numbers = raw.send_many(messages, channel, deadline, priority, timeout)
+        numbers = raw.send_many(messages, channel, deadline, priority, fec, timeout)
         return [Receipt(raw, number) for number in numbers]
 
     def recv(self, timeout: float | None = None) -> bytes:

@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::io::transport::{Connection, Endpoint, Notifier};
 use crate::python::peer_address::{os_error, resolve, to_python};
-use crate::python::transport_options::{parse_deadline, parse_mode, parse_options, parse_security};
+use crate::python::transport_options::{parse_message, parse_mode, parse_options, parse_security};
 use crate::python::wait::{parse_timeout, wait_for};
 use crate::transport::{
     CloseReason, Handle, Message, Outcome, Receipt, SecretKey, SendError, SendOptions,
@@ -112,31 +112,35 @@ impl TransportConnection {
         }
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn send(
         &self,
         data: &Bound<'_, PyAny>,
         channel: u32,
         deadline: Option<f64>,
         priority: u8,
+        fec: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyAny>,
     ) -> PyResult<u64> {
         let py = data.py();
-        let options = SendOptions { channel, deadline: parse_deadline(deadline)?, priority };
+        let options = parse_message(channel, deadline, priority, fec)?;
         let mut queue = VecDeque::from([bytes_of(data)?]);
         let receipts = self.push_all(py, &mut queue, options, parse_timeout(timeout)?)?;
         Ok(receipts.first().map_or(0, |receipt| receipt.0))
     }
 
+    #[allow(clippy::too_many_arguments)]
     fn send_many(
         &self,
         messages: &Bound<'_, PyAny>,
         channel: u32,
         deadline: Option<f64>,
         priority: u8,
+        fec: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<u64>> {
         let py = messages.py();
-        let options = SendOptions { channel, deadline: parse_deadline(deadline)?, priority };
+        let options = parse_message(channel, deadline, priority, fec)?;
         let mut queue = VecDeque::new();
         for message in messages.try_iter()? {
             queue.push_back(bytes_of(&message?)?);
@@ -146,6 +150,7 @@ impl TransportConnection {
     }
 
     /// Takes as many messages from the list's position `start` on as fit, without waiting.
+    #[allow(clippy::too_many_arguments)]
     fn send_now(
         &self,
         messages: &Bound<'_, PyList>,
@@ -153,8 +158,9 @@ impl TransportConnection {
         channel: u32,
         deadline: Option<f64>,
         priority: u8,
+        fec: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<u64>> {
-        let options = SendOptions { channel, deadline: parse_deadline(deadline)?, priority };
+        let options = parse_message(channel, deadline, priority, fec)?;
         let messages = messages.iter().skip(start).take(SEND_NOW_MAX);
         let mut queue = messages.map(|m| bytes_of(&m)).collect::<PyResult<VecDeque<_>>>()?;
         match self.0.send_many(&mut queue, options) {

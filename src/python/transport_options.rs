@@ -6,7 +6,9 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::transport::{Config, Congestion, Micros, Mode, PublicKey, SecretKey, Security};
+use crate::transport::{
+    Config, Congestion, Fec, Micros, Mode, PublicKey, SecretKey, Security, SendOptions,
+};
 
 /// Every option of [`parse_options`].
 const OPTIONS: [&str; 15] = [
@@ -70,8 +72,41 @@ pub(super) fn parse_mode(mode: &str) -> PyResult<Mode> {
     }
 }
 
+/// What `fec=` says: None, "auto" or the share of repair symbols.
+fn parse_fec(fec: &Bound<'_, PyAny>) -> PyResult<Fec> {
+    let wrong = || {
+        let given = fec.repr().map_or_else(|_| "?".into(), |text| text.to_string());
+        PyValueError::new_err(format!(
+            "fec must be None, 'auto' or a share from 0 to 3, not {given}"
+        ))
+    };
+    if fec.is_none() {
+        return Ok(Fec::Off);
+    }
+    if let Ok(word) = fec.extract::<String>() {
+        return if word == "auto" { Ok(Fec::Auto) } else { Err(wrong()) };
+    }
+    let share: f64 = fec.extract().map_err(|_| wrong())?;
+    if (0.0..=3.0).contains(&share) {
+        Ok(Fec::Permille((share * 1000.0).ceil() as u16))
+    } else {
+        Err(wrong())
+    }
+}
+
+/// How a message is to be sent.
+pub(super) fn parse_message(
+    channel: u32,
+    deadline: Option<f64>,
+    priority: u8,
+    fec: &Bound<'_, PyAny>,
+) -> PyResult<SendOptions> {
+    let (deadline, fec) = (parse_deadline(deadline)?, parse_fec(fec)?);
+    Ok(SendOptions { channel, deadline, priority, fec })
+}
+
 /// A deadline from now on.
-pub(super) fn parse_deadline(deadline: Option<f64>) -> PyResult<Option<Micros>> {
+fn parse_deadline(deadline: Option<f64>) -> PyResult<Option<Micros>> {
     deadline.map(|seconds| parse_seconds("deadline", seconds)).transpose()
 }
 

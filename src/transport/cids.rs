@@ -15,6 +15,9 @@ pub(crate) type ResetToken = [u8; 16];
 pub(crate) enum Routing {
     Add(ConnectionId),
     Remove(ConnectionId),
+    /// The peer would reset the connection with this.
+    AddToken(ResetToken),
+    RemoveToken(ResetToken),
 }
 
 /// Our ids.
@@ -99,6 +102,7 @@ pub(crate) struct RemoteIds {
     /// The highest number seen, to tell repetitions.
     retired_below: u64,
     unsent_retirements: BTreeSet<u64>,
+    routing: VecDeque<Routing>,
 }
 
 impl RemoteIds {
@@ -109,6 +113,7 @@ impl RemoteIds {
             tokens: BTreeMap::new(),
             retired_below: 0,
             unsent_retirements: BTreeSet::new(),
+            routing: VecDeque::new(),
         }
     }
 
@@ -125,7 +130,9 @@ impl RemoteIds {
         if seq < self.retired_below {
             return Ok(());
         }
-        self.tokens.insert(seq, token);
+        if self.tokens.insert(seq, token) != Some(token) {
+            self.routing.push_back(Routing::AddToken(token));
+        }
         if seq != self.in_use.0 {
             self.spare.insert(seq, cid);
         }
@@ -140,9 +147,20 @@ impl RemoteIds {
     pub(crate) fn switch(&mut self) {
         let Some((seq, cid)) = self.spare.pop_first() else { return };
         self.unsent_retirements.insert(self.in_use.0);
-        self.tokens.remove(&self.in_use.0);
+        if let Some(token) = self.tokens.remove(&self.in_use.0) {
+            self.routing.push_back(Routing::RemoveToken(token));
+        }
         self.in_use = (seq, cid);
         self.retired_below = seq;
+    }
+
+    pub(crate) fn poll_routing(&mut self) -> Option<Routing> {
+        self.routing.pop_front()
+    }
+
+    /// What the peer would reset the connection with.
+    pub(crate) fn tokens(&self) -> impl Iterator<Item = ResetToken> {
+        self.tokens.values().copied()
     }
 
     pub(crate) fn has_retirements(&self) -> bool {

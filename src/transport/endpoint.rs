@@ -16,7 +16,7 @@ use super::connection::{Connection, ConnectionEvent, Transmit};
 use super::reset_budget::ResetBudget;
 use super::state::State;
 use super::stats::DropReason;
-use super::time::Time;
+use super::time::{Micros, Time};
 use super::trace::TraceEvent;
 use crate::wire::transport::{ConnectionId, is_long, peek_dcid};
 use rand_chacha::ChaCha12Rng;
@@ -46,6 +46,29 @@ impl Default for EndpointLimits {
 /// Answers to strangers that wait to be sent are at most this many; more are not made.
 const STATELESS_QUEUE_MAX: usize = 64;
 
+/// Whether so many strangers come that each must prove its address before anything is kept for it.
+#[derive(Debug, Default)]
+struct Flood {
+    until: Time,
+    /// Strangers since it began or was last found to go on.
+    strangers: usize,
+}
+
+/// After the last sign of a flood, strangers must prove their addresses for so long.
+const FLOOD_MEMORY: Micros = Micros::from_secs(10);
+
+impl Flood {
+    /// A stranger comes while `half_open` wait; `limit` of them, or as many strangers within the
+    /// memory of a flood, are (still) one.
+    fn is_on(&mut self, now: Time, half_open: usize, limit: usize) -> bool {
+        self.strangers += 1;
+        if half_open >= limit || (now < self.until && self.strangers >= limit) {
+            *self = Self { until: now + FLOOD_MEMORY, strangers: 0 };
+        }
+        now < self.until
+    }
+}
+
 /// All connections of one socket.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -57,6 +80,7 @@ pub struct Endpoint {
     cookie_key: hmac::Key,
     table: Table,
     half_open: BTreeSet<Handle>,
+    flood: Flood,
     /// Connections that may have something to send, each at most once.
     dirty: VecDeque<Handle>,
     is_dirty: BTreeSet<Handle>,
@@ -91,6 +115,7 @@ impl Endpoint {
             cookie_key,
             table: Table::default(),
             half_open: BTreeSet::new(),
+            flood: Flood::default(),
             dirty: VecDeque::new(),
             is_dirty: BTreeSet::new(),
             changed: BTreeSet::new(),
@@ -117,12 +142,15 @@ impl Endpoint {
         let Some(dcid) = peek_dcid(datagram) else {
             return self.drop_datagram(DropReason::Malformed);
         };
-        if let Some(handle) = self.table.route(dcid) {
+        // A reset comes with random ids; what it ends with tells whom it concerns.
+        let is_short = !is_long(datagram);
+        let resets = || self.table.reset_route(datagram).filter(|_| is_short);
+        if let Some(handle) = self.table.route(dcid).or_else(resets) {
             if let Some(connection) = self.table.get_mut(handle) {
                 connection.handle_datagram(now, from, ecn, datagram);
                 self.touch(handle);
             }
-        } else if is_long(datagram) {
+        } else if !is_short {
             self.handle_stranger(now, from, datagram);
         } else {
             self.answer_with_reset(now, from, dcid, datagram.len());

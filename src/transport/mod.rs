@@ -6,6 +6,7 @@
 //! connection               four families of methods; receive, transmit, recovery, handshake
 //!   state, timer             its life as a table; what it waits for
 //!   send, recv               messages out and in: queues, scheduler, reassembly, modes
+//!   fec_control              how many repair symbols go with a message
 //!   flow_control, receipts   what the peer may send; what became of a message
 //!   ack, sent, loss          what arrived, what is on its way, what is lost
 //!   rtt, pacing, congestion  how fast
@@ -28,6 +29,7 @@ mod cookie;
 mod crypto;
 mod endpoint;
 mod error;
+mod fec_control;
 mod flow_control;
 mod loss;
 mod mtu;
@@ -56,6 +58,7 @@ pub use connection::{Connection, ConnectionEvent, Transmit};
 pub use crypto::{PublicKey, SecretKey};
 pub use endpoint::{Endpoint, EndpointLimits, Handle};
 pub use error::{CloseReason, PeerFault, code};
+pub use fec_control::Fec;
 pub use flow_control::MESSAGE_COST;
 pub use mtu::MTU_BASE;
 pub use receipts::{Outcome, Receipt};

@@ -14,6 +14,8 @@ use std::ops::RangeInclusive;
 pub(crate) enum SentFrame {
     /// Part of a message.
     Msg { channel: u32, id: u64, offset: u32, len: u32 },
+    /// A repair symbol; never sent again.
+    Repair { channel: u32, id: u64 },
     /// A message was given up.
     Skip { channel: u32, id: u64 },
     /// The connection's credit; the newest value is what counts.

@@ -23,6 +23,7 @@ use super::cids::{LocalIds, RemoteIds, Routing};
 use super::config::Config;
 use super::crypto::Protection;
 use super::error::{CloseReason, PeerFault, code};
+use super::fec_control::LossShare;
 use super::loss::LossDetector;
 use super::path::Path;
 use super::peer_clock::PeerClock;
@@ -93,6 +94,7 @@ pub struct Connection {
     ce_seen: u64,
     /// Packets lost in the congestion event in progress, and how many of them came after all.
     lost_in_event: u64,
+    loss_share: LossShare,
     spurious_in_event: u64,
     close_code: u64,
     close_repeats: u8,
@@ -150,6 +152,7 @@ impl Connection {
             idle_timeout: config.idle_timeout,
             ce_seen: 0,
             lost_in_event: 0,
+            loss_share: LossShare::default(),
             spurious_in_event: 0,
             close_code: code::DONE,
             close_repeats: 0,
@@ -276,7 +279,11 @@ impl Connection {
     }
 
     pub(crate) fn poll_routing(&mut self) -> Option<Routing> {
-        self.local_ids.poll_routing()
+        self.local_ids.poll_routing().or_else(|| self.remote_ids.poll_routing())
+    }
+
+    pub(crate) fn reset_tokens(&self) -> impl Iterator<Item = [u8; 16]> {
+        self.remote_ids.tokens()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called, at the latest.

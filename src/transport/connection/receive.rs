@@ -131,6 +131,13 @@ impl Connection {
                     .and_then(|us| self.peer_clock.to_local(us, self.path.rtt.min()));
                 self.inbox.on_msg(now, &msg, deadline)?;
             }
+            Frame::Repair(repair) => {
+                let deadline = repair
+                    .head
+                    .deadline_us
+                    .and_then(|us| self.peer_clock.to_local(us, self.path.rtt.min()));
+                self.inbox.on_repair(now, &repair, deadline)?;
+            }
             Frame::Skip { channel, mode, id, total } => {
                 self.inbox.on_skip(now, (channel, mode), id, total)?;
             }

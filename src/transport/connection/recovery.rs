@@ -1,7 +1,7 @@
 //! Acknowledgements and losses: every part that cares is told, each once.
 
 use super::Connection;
-use crate::transport::congestion::Acked;
+use crate::transport::congestion::{Acked, Phase};
 use crate::transport::error::PeerFault;
 use crate::transport::send::AckInfo;
 use crate::transport::sent::SentFrame;
@@ -24,6 +24,7 @@ impl Connection {
             self.stats.packets_spurious += spurious as u64;
             self.undo_if_all_spurious(spurious as u64);
         }
+        self.note_use_of_window();
         let mut numbers = std::mem::take(&mut self.scratch_numbers);
         numbers.clear();
         for range in ack.ranges() {
@@ -37,6 +38,18 @@ impl Connection {
         self.sent.release();
         self.set_loss_timer();
         Ok(())
+    }
+
+    /// RFC 9002 §7.8: a window that is nearly full when an acknowledgement comes is in use, even if
+    /// the application has nothing more to send just now. Nearly is three packets, in slow start half.
+    fn note_use_of_window(&mut self) {
+        let (window, used) = (self.path.congestion.window(), self.sent.bytes_in_flight());
+        let margin = 3 * u64::from(self.path.mtu.current());
+        let is_used = match self.path.congestion.phase() {
+            Phase::SlowStart => used > window / 2,
+            _ => used + margin >= window,
+        };
+        self.app_limited &= !is_used;
     }
 
     /// RFC 9002 §5.1: a sample only from the largest, newly acknowledged, with something in the
@@ -63,8 +76,9 @@ impl Connection {
         for number in numbers {
             let Some(packet) = self.sent.settle(*number) else { continue };
             if packet.in_flight && recovery.is_none_or(|start| packet.sent_at > start) {
-                bytes += u64::from(packet.size);
+                bytes += self.growth_of(packet.size);
             }
+            self.loss_share.on_packet(false);
             last_sent_at = last_sent_at.max(packet.sent_at);
             if self.path.mtu.on_acked(*number, packet.size) {
                 self.on_mtu_changed(now);
@@ -104,11 +118,23 @@ impl Connection {
         );
     }
 
+    /// What a packet is worth to the growth of the window. Beyond slow start a short one counts as
+    /// a full one, so that a stream of short packets gets the bytes a second of one of full
+    /// packets that loses as many of them (RFC 4828 §1).
+    fn growth_of(&self, size: u32) -> u64 {
+        let mtu = u64::from(self.path.mtu.current());
+        match self.path.congestion.phase() {
+            Phase::Avoidance => u64::from(size).max(mtu),
+            _ => size.into(),
+        }
+    }
+
     fn on_frame_acked(&mut self, frame: SentFrame, info: AckInfo) {
         match frame {
             SentFrame::Msg { channel, id, offset, len } => {
                 self.outbox.on_msg_acked(channel, id, offset, len, info);
             }
+            SentFrame::Repair { channel, id } => self.outbox.on_repair_acked(channel, id, info),
             SentFrame::Skip { channel, id } => self.outbox.on_skip_acked(channel, id),
             SentFrame::Ack { largest } => self.acks.on_ack_of_ack(largest),
             SentFrame::MaxData
@@ -132,6 +158,7 @@ impl Connection {
                 self.path.mtu.on_probe_lost();
                 continue;
             }
+            self.loss_share.on_packet(true);
             if packet.in_flight {
                 last_sent_at = Some(packet.sent_at);
                 smallest = smallest.min(packet.size);
@@ -177,6 +204,9 @@ impl Connection {
             SentFrame::Msg { channel, id, offset, len } => {
                 self.outbox.on_msg_lost(now, channel, id, (offset, len), is_probe);
             }
+            SentFrame::Repair { channel, id } if !is_probe => {
+                self.outbox.on_repair_lost(channel, id);
+            }
             SentFrame::Skip { channel, id } => self.outbox.on_skip_lost(channel, id),
             SentFrame::MaxData => self.inbox.on_grant_lost(),
             SentFrame::MaxChannel { channel } => self.inbox.on_channel_grant_lost(channel),
@@ -184,7 +214,7 @@ impl Connection {
             SentFrame::RetireCid { seq } => self.remote_ids.on_retirement_lost(seq),
             SentFrame::Blocked => self.outbox.on_blocked_lost(),
             // A later acknowledgement says more.
-            SentFrame::Ack { .. } => {}
+            SentFrame::Ack { .. } | SentFrame::Repair { .. } => {}
         }
     }
 

@@ -5,6 +5,8 @@
 
 use super::Connection;
 use crate::transport::ack::Ecn;
+use crate::transport::fec_control::FecPath;
+use crate::transport::send::Room;
 use crate::transport::sent::{NewPacket, SentFrame};
 use crate::transport::state::State;
 use crate::transport::time::Time;
@@ -32,7 +34,11 @@ pub struct Transmit {
 enum Allowed {
     Nothing,
     AckOnly,
-    Data { is_probe: bool },
+    /// Data, in a packet of at most `room` bytes.
+    Data {
+        is_probe: bool,
+        room: u64,
+    },
 }
 
 /// What to write.
@@ -54,6 +60,8 @@ const ACKS_IN_A_ROW_MAX: u8 = 10;
 const ACK_RANGES_MANY: usize = 8;
 /// To an unproved address nothing shorter than this is sent: it would not hold a challenge.
 const UNPROVED_LEN_MIN: usize = 40;
+/// What a short message takes in a packet beyond its own length, at most: header, tag, heads.
+const SMALL_OVERHEAD_MAX: usize = 100;
 /// Room an ACK leaves for what else the packet carries.
 const ACK_ROOM_MAX: usize = 400;
 
@@ -135,10 +143,10 @@ impl Connection {
                 break;
             }
             let allowed = self.allowed(now, mtu as u64);
-            let (data, is_probe) = match allowed {
+            let (data, is_probe, len_max) = match allowed {
                 Allowed::Nothing => break,
-                Allowed::AckOnly => (false, false),
-                Allowed::Data { is_probe } => (true, is_probe),
+                Allowed::AckOnly => (false, false, len_max),
+                Allowed::Data { is_probe, room } => (true, is_probe, len_max.min(room as usize)),
             };
             let start = out.len();
             let wanted = Wanted { len_max, data, is_probe, is_mtu_probe: false };
@@ -170,7 +178,7 @@ impl Connection {
         let proves_path = self.pending.path_response.is_some()
             || self.path.challenge.is_some_and(|challenge| challenge.is_due);
         if self.probes > 0 || proves_path {
-            return Allowed::Data { is_probe: true };
+            return Allowed::Data { is_probe: true, room: mtu };
         }
         let ack_only = if self.acks.is_due() { Allowed::AckOnly } else { Allowed::Nothing };
         if !self.outbox.has_ready() && !self.has_control() {
@@ -179,7 +187,9 @@ impl Connection {
             return ack_only;
         }
         // RFC 9002 §7: what is in flight stays within the window.
-        if self.sent.bytes_in_flight() + mtu > self.path.congestion.window() {
+        let room = self.path.congestion.window().saturating_sub(self.sent.bytes_in_flight());
+        let fits = |len: usize| len + SMALL_OVERHEAD_MAX <= room as usize;
+        if room < mtu && !self.outbox.next_len().is_some_and(fits) {
             self.app_limited = false;
             return ack_only;
         }
@@ -189,7 +199,7 @@ impl Connection {
             self.timers.set(Timer::Pacing, self.path.pacer.next(rate).max(now));
             return ack_only;
         }
-        Allowed::Data { is_probe: false }
+        Allowed::Data { is_probe: false, room: room.min(mtu) }
     }
 
     /// Writes one short packet; `false` (and nothing written) if there was nothing to say.
@@ -212,8 +222,10 @@ impl Connection {
         let ack_end = out.len();
         if wanted.data {
             self.write_control(out, end, &mut frames);
-            let room = wanted.len_max - (payload - start) - (start + wanted.len_max - end);
-            self.outbox.fill(now, out, end, room, &mut frames);
+            let len_max = wanted.len_max - (payload - start) - (start + wanted.len_max - end);
+            let path = FecPath { loss: self.loss_share, srtt: self.path.rtt.smoothed() };
+            let room = Room { end, len_max, packet: number, path };
+            self.outbox.fill(now, out, room, &mut frames);
             if out.len() == ack_end && wanted.is_probe {
                 Frame::Ping.compose(out);
             }

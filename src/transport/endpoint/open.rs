@@ -134,7 +134,8 @@ impl Endpoint {
         if is_validated && !cookie::check(&self.cookie_key, now, from, client, packet.token) {
             return Err(DropReason::BadToken);
         }
-        if !is_validated && self.half_open.len() >= self.limits.half_open_max {
+        let (half_open, limit) = (self.half_open.len(), self.limits.half_open_max);
+        if !is_validated && self.flood.is_on(now, half_open, limit) {
             self.send_retry(now, from, packet.header);
             return Ok(());
         }

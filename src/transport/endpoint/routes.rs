@@ -40,6 +40,8 @@ pub(super) struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
     routes: BTreeMap<ConnectionId, Handle>,
+    /// What a stateless reset of a connection would end with (RFC 9000 §10.3).
+    tokens: BTreeMap<[u8; 16], Handle>,
     initials: BTreeMap<(SocketAddr, ConnectionId), Handle>,
 }
 
@@ -110,6 +112,11 @@ impl Table {
         self.routes.get(&id).copied()
     }
 
+    /// The connection that this datagram would reset.
+    pub(super) fn reset_route(&self, datagram: &[u8]) -> Option<Handle> {
+        self.tokens.get(datagram.last_chunk::<16>()?).copied()
+    }
+
     pub(super) fn is_free(&self, id: ConnectionId) -> bool {
         !self.routes.contains_key(&id)
     }
@@ -128,6 +135,14 @@ impl Table {
                     self.routes.remove(&id);
                 }
             }
+            Routing::AddToken(token) => {
+                self.tokens.entry(token).or_insert(handle);
+            }
+            Routing::RemoveToken(token) => {
+                if self.tokens.get(&token) == Some(&handle) {
+                    self.tokens.remove(&token);
+                }
+            }
         }
     }
 
@@ -135,9 +150,11 @@ impl Table {
     pub(super) fn unroute(&mut self, handle: Handle) {
         let Some(entry) = self.entry_mut(handle) else { return };
         let initial = entry.initial.take();
-        let ids: Vec<_> = entry.connection.local_ids().collect();
-        for id in ids {
-            self.apply(handle, Routing::Remove(id));
+        let ids = entry.connection.local_ids().map(Routing::Remove);
+        let tokens = entry.connection.reset_tokens().map(Routing::RemoveToken);
+        let gone: Vec<_> = ids.chain(tokens).collect();
+        for routing in gone {
+            self.apply(handle, routing);
         }
         if let Some(initial) = initial {
             self.initials.remove(&initial);

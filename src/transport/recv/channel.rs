@@ -6,7 +6,7 @@ use crate::transport::flow_control::{Window, cost};
 use crate::transport::ranges::RangeSet;
 use crate::transport::send::SPAN_MAX;
 use crate::transport::time::Time;
-use crate::wire::transport::{Mode, Msg};
+use crate::wire::transport::{Mode, Msg, MsgHead, Repair};
 use std::collections::{BTreeMap, VecDeque};
 
 /// An unreliable channel remembers this many ids, to drop duplicates.
@@ -104,13 +104,48 @@ impl InChannel {
             return Err(RecvError::Inconsistent);
         }
         partial.insert(msg.head.offset, msg.data);
+        charge.released = self.finish_partial(id);
+        Ok(charge)
+    }
+
+    /// Takes a repair symbol, as [`on_msg`](Self::on_msg) a fragment.
+    pub(super) fn on_repair(
+        &mut self,
+        repair: &Repair<'_>,
+        deadline: Option<Time>,
+    ) -> Result<Charge, RecvError> {
+        let MsgHead { id, total, offset: index, .. } = repair.head;
+        if self.is_done(id) {
+            return Ok(Charge::default());
+        }
+        self.check_span(id)?;
+        let mut charge = Charge::default();
+        if !self.pending.contains_key(&id) {
+            charge.claimed = if self.has_credit() { cost(u64::from(total)) } else { 0 };
+            self.partial_bytes += u64::from(total);
+            self.pending.insert(id, Slot::Partial(Partial::new(total, deadline)));
+        }
+        let Some(Slot::Partial(partial)) = self.pending.get_mut(&id) else {
+            return Ok(charge);
+        };
+        if partial.total() != total || !partial.add_repair(index, repair.symbol) {
+            return Err(RecvError::Inconsistent);
+        }
+        charge.released = self.finish_partial(id);
+        Ok(charge)
+    }
+
+    /// Moves on if all of a message is here. Returns the credit that is free by that.
+    fn finish_partial(&mut self, id: u64) -> u64 {
+        let Some(Slot::Partial(partial)) = self.pending.get_mut(&id) else { return 0 };
         if let Some(complete) = partial.take_complete() {
             self.forget_partial(id);
-            charge.released = self.on_complete(id, complete);
-        } else if !self.has_credit() {
+            return self.on_complete(id, complete);
+        }
+        if !self.has_credit() {
             self.bound_partials();
         }
-        Ok(charge)
+        0
     }
 
     fn check_span(&mut self, id: u64) -> Result<(), RecvError> {

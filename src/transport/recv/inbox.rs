@@ -4,7 +4,7 @@ use super::channel::{Charge, InChannel};
 use super::{Complete, Message, RecvError};
 use crate::transport::flow_control::{Window, cost};
 use crate::transport::time::Time;
-use crate::wire::transport::{Mode, Msg};
+use crate::wire::transport::{Mode, Msg, MsgHead, Repair};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What we take, as told to the peer.
@@ -98,6 +98,23 @@ impl Inbox {
         }
         let id = msg.head.channel;
         let charge = self.channel(id, msg.head.mode)?.incoming.on_msg(msg, deadline)?;
+        self.charge(id, charge)?;
+        self.collect(now, id);
+        Ok(())
+    }
+
+    /// Takes a REPAIR frame.
+    pub(crate) fn on_repair(
+        &mut self,
+        now: Time,
+        repair: &Repair<'_>,
+        deadline: Option<Time>,
+    ) -> Result<(), RecvError> {
+        let MsgHead { channel: id, mode, total, .. } = repair.head;
+        if u64::from(total) > self.limits.message_len_max {
+            return Err(RecvError::TooLong);
+        }
+        let charge = self.channel(id, mode)?.incoming.on_repair(repair, deadline)?;
         self.charge(id, charge)?;
         self.collect(now, id);
         Ok(())

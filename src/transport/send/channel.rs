@@ -2,6 +2,7 @@
 
 use super::live::Live;
 use super::{Class, SPAN_MAX};
+use crate::transport::fec_control::Fec;
 use crate::transport::flow_control::{Credit, cost};
 use crate::transport::receipts::Receipt;
 use crate::wire::transport::Mode;
@@ -13,6 +14,7 @@ pub(super) struct Queued {
     pub(super) data: Vec<u8>,
     pub(super) receipt: Receipt,
     pub(super) class: Class,
+    pub(super) fec: Fec,
     /// Expired or superseded; to be passed over.
     pub(super) is_dead: bool,
 }
@@ -144,8 +146,8 @@ impl OutChannel {
         let message =
             if self.urgent_first() { self.urgent.pop_first()?.1 } else { self.fifo.pop_front()? };
         let id = self.base + self.live.len() as u64;
-        let Queued { data, receipt, class, .. } = message;
-        self.live.push_back(Some(Live::new(data, receipt, class)));
+        let Queued { data, receipt, class, fec, .. } = message;
+        self.live.push_back(Some(Live::new(data, receipt, class, fec)));
         self.unfinished.insert((class, id));
         Some(id)
     }
@@ -162,7 +164,7 @@ impl OutChannel {
     pub(super) fn refresh(&mut self, id: u64) {
         let Some(live) = self.live(id) else { return };
         let key = (live.class, id);
-        if !live.is_skipped && (live.has_lost() || live.has_unsent()) {
+        if !live.is_skipped && (live.has_lost() || live.has_unsent() || live.has_repair()) {
             self.unfinished.insert(key);
         } else {
             self.unfinished.remove(&key);

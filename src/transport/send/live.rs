@@ -1,6 +1,8 @@
 //! A message some of which was sent: which of its bytes are unsent, lost, acknowledged.
 
 use super::Class;
+use super::repair::Repair;
+use crate::transport::fec_control::Fec;
 use crate::transport::ranges::RangeSet;
 use crate::transport::receipts::Receipt;
 use std::ops::Range;
@@ -18,10 +20,13 @@ pub(super) struct Live {
     lost: RangeSet,
     /// Given up: only the SKIP that tells the peer is still to be acknowledged.
     pub(super) is_skipped: bool,
+    pub(super) fec: Fec,
+    /// What repairs it, once it was decided that something does.
+    pub(super) repair: Option<Box<Repair>>,
 }
 
 impl Live {
-    pub(super) fn new(data: Vec<u8>, receipt: Receipt, class: Class) -> Self {
+    pub(super) fn new(data: Vec<u8>, receipt: Receipt, class: Class, fec: Fec) -> Self {
         Self {
             data,
             receipt,
@@ -31,6 +36,8 @@ impl Live {
             acked_len: 0,
             lost: RangeSet::new(),
             is_skipped: false,
+            fec,
+            repair: None,
         }
     }
 
@@ -52,17 +59,48 @@ impl Live {
         u64::from(self.sent) < self.extent()
     }
 
+    pub(super) fn has_repair(&self) -> bool {
+        self.repair.as_ref().is_some_and(|repair| repair.is_due())
+    }
+
+    /// A repair symbol arrived. Returns whether the whole message is there now.
+    pub(super) fn on_repair_acked(&mut self) -> bool {
+        if let Some(repair) = &mut self.repair {
+            repair.on_acked();
+        }
+        self.is_recoverable()
+    }
+
+    fn is_recoverable(&self) -> bool {
+        let repair = self.repair.as_ref();
+        repair.is_some_and(|repair| repair.is_enough(&self.acked, self.data.len()))
+    }
+
     pub(super) fn has_lost(&self) -> bool {
         !self.lost.is_empty()
     }
 
     /// Where the next fragment starts and how long it could be: lost bytes first.
     pub(super) fn next_piece(&self) -> Option<Range<u32>> {
-        if let Some(first) = self.lost.first_range() {
+        let piece = if let Some(first) = self.lost.first_range() {
             let end = first.end.min(self.data.len() as u64);
-            return Some(first.start as u32..end as u32);
+            first.start as u32..end as u32
+        } else if self.has_unsent() {
+            self.sent..self.total()
+        } else {
+            return None;
+        };
+        let symbol_end = self.repair.as_ref().map_or(u32::MAX, |r| r.symbol_end(piece.start));
+        Some(piece.start..piece.end.min(symbol_end))
+    }
+
+    /// How long the next fragment or repair symbol is, at most.
+    pub(super) fn next_len(&self) -> usize {
+        match (self.next_piece(), &self.repair) {
+            (Some(piece), _) => piece.len(),
+            (None, Some(repair)) => repair.symbol_len(),
+            (None, None) => 0,
         }
-        self.has_unsent().then(|| self.sent..self.total())
     }
 
     /// `len` bytes from the start of [`next_piece`](Self::next_piece) leave.
@@ -82,7 +120,7 @@ impl Live {
             self.lost.remove(positions.clone());
         }
         self.acked_len += self.acked.insert(positions);
-        self.acked_len == self.extent()
+        self.acked_len == self.extent() || self.is_recoverable()
     }
 
     /// Puts what of these bytes is not acknowledged back in line.
@@ -95,6 +133,7 @@ impl Live {
     /// Drops the bytes; only the SKIP remains. The length stays for it.
     pub(super) fn skip(&mut self) -> u32 {
         self.is_skipped = true;
+        self.repair = None;
         let total = self.total();
         self.lost = RangeSet::new();
         self.acked = RangeSet::new();

@@ -6,9 +6,11 @@
 mod channel;
 mod live;
 mod outbox;
+mod repair;
 
-pub(crate) use outbox::{AckInfo, Outbox, OutboxLimits};
+pub(crate) use outbox::{AckInfo, Outbox, OutboxLimits, Room};
 
+use super::fec_control::Fec;
 use super::time::{Micros, Time};
 use crate::wire::transport::Mode;
 
@@ -24,6 +26,8 @@ pub struct SendOptions {
     pub deadline: Option<Micros>,
     /// Higher goes first, whatever else waits.
     pub priority: u8,
+    /// Whether repair symbols go with it.
+    pub fec: Fec,
 }
 
 /// Why a message was not taken.

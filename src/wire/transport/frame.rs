@@ -15,6 +15,7 @@ pub(super) const ACK_ECN: u8 = 0x03;
 const SKIP: u8 = 0x04;
 const MAX_DATA: u8 = 0x05;
 const MAX_CHANNEL: u8 = 0x06;
+const REPAIR: u8 = 0x07;
 const PATH_CHALLENGE: u8 = 0x09;
 const PATH_RESPONSE: u8 = 0x0a;
 const NEW_CID: u8 = 0x0b;
@@ -30,6 +31,8 @@ const MSG_FRAGMENT: u8 = 0x10;
 const MSG_DEADLINE: u8 = 0x08;
 const MSG_LEN: u8 = 0x04;
 const MSG_RESERVED: u8 = 0x03;
+
+const REPAIR_DEADLINE: u8 = 0x04;
 
 /// The longest reason a CLOSE carries, in bytes.
 pub const CLOSE_REASON_LEN_MAX: u64 = 256;
@@ -145,6 +148,62 @@ impl MsgHead {
     }
 }
 
+/// A repair symbol of a message; see `fec::reed_solomon`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repair<'a> {
+    /// The message; `offset` is the number of the symbol, from 0.
+    pub head: MsgHead,
+    /// The symbol; the message is cut into sources of this length.
+    pub symbol: &'a [u8],
+}
+
+/// Source and repair symbols of a message are together at most this many.
+const SYMBOLS_MAX: u64 = 255;
+
+impl<'a> Repair<'a> {
+    /// The bytes a frame takes before its symbol.
+    pub fn overhead(head: &MsgHead, symbol_len: usize) -> usize {
+        1 + varint_len(u64::from(head.channel))
+            + 1
+            + varint_len(head.id)
+            + varint_len(u64::from(head.total))
+            + varint_len(u64::from(head.offset))
+            + head.deadline_us.map_or(0, varint_len)
+            + varint_len(symbol_len as u64)
+    }
+
+    fn compose(&self, out: &mut Vec<u8>) {
+        let MsgHead { channel, id, mode, total, offset, deadline_us } = self.head;
+        let deadline_bit = if deadline_us.is_some() { REPAIR_DEADLINE } else { 0 };
+        let kind = mode.bits() | deadline_bit;
+        numbers(out, REPAIR, &[channel.into(), kind.into(), id, total.into(), offset.into()]);
+        if let Some(deadline) = deadline_us {
+            put_varint(out, deadline);
+        }
+        put_varint(out, self.symbol.len() as u64);
+        out.extend_from_slice(self.symbol);
+    }
+
+    fn parse(reader: &mut Reader<'a>, start: Reader<'_>) -> Result<Self, WireError> {
+        let channel = channel(reader)?;
+        let kind = reader.varint_at_most(7)? as u8;
+        let id = reader.varint_at_most(VARINT_MAX - 1)?;
+        let total = reader.varint_at_most(MESSAGE_LEN_MAX)?;
+        let index = reader.varint_at_most(SYMBOLS_MAX)?;
+        let deadline_us = if kind & REPAIR_DEADLINE != 0 { Some(reader.varint()?) } else { None };
+        let len = reader.varint_at_most(total)?;
+        let symbol = reader.bytes(len as usize)?;
+        // An empty message needs no repair, and a code has so many symbols.
+        if symbol.is_empty() || total.div_ceil(len) + index >= SYMBOLS_MAX {
+            return Err(start.error(WireErrorKind::Fragment));
+        }
+        let mode = Mode::from_bits(kind);
+        let (total, offset) = (total as u32, index as u32);
+        let head = MsgHead { channel, id, mode, total, offset, deadline_us };
+        Ok(Self { head, symbol })
+    }
+}
+
 /// One frame of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
@@ -167,6 +226,8 @@ pub enum Frame<'a> {
         /// Its length, which counts against the credit.
         total: u32,
     },
+    /// A repair symbol of a message.
+    Repair(Repair<'a>),
     /// The connection may use credit up to here.
     MaxData(u64),
     /// A channel may use credit up to here.
@@ -235,6 +296,7 @@ impl Frame<'_> {
             Frame::Skip { channel, mode, id, total } => {
                 numbers(out, SKIP, &[channel.into(), mode.bits().into(), id, total.into()]);
             }
+            Frame::Repair(repair) => repair.compose(out),
             Frame::MaxData(limit) => numbers(out, MAX_DATA, &[limit]),
             Frame::MaxChannel { channel, limit } => {
                 numbers(out, MAX_CHANNEL, &[channel.into(), limit]);
@@ -307,6 +369,7 @@ impl<'a> Frames<'a> {
                 id: reader.varint_at_most(VARINT_MAX - 1)?,
                 total: reader.varint_at_most(MESSAGE_LEN_MAX)? as u32,
             },
+            REPAIR => Frame::Repair(Repair::parse(reader, start)?),
             MAX_DATA => Frame::MaxData(reader.varint()?),
             MAX_CHANNEL => Frame::MaxChannel { channel: channel(reader)?, limit: reader.varint()? },
             PATH_CHALLENGE => Frame::PathChallenge(reader.u64()?),

@@ -14,7 +14,7 @@ mod params;
 mod varint;
 
 pub use ack::{AckFrame, AckRanges, EcnCounts, compose_ack};
-pub use frame::{CLOSE_REASON_LEN_MAX, Frame, Frames, Mode, Msg, MsgHead};
+pub use frame::{CLOSE_REASON_LEN_MAX, Frame, Frames, Mode, Msg, MsgHead, Repair};
 pub use header::{
     LONG_CHECKSUM_LEN, LongHeader, LongKind, LongPacket, PacketNumberLen, SHORT_HEADER_LEN_MAX,
     ShortFlags, ShortHeader, TOKEN_LEN_MAX, VERSION, decode_packet_number, is_long, peek_dcid,

@@ -101,6 +101,12 @@ fn frames() -> impl Strategy<Value = Frame<'static>> {
     prop_oneof![
         Just(Frame::Ping),
         Just(Frame::Blocked),
+        (channel.clone(), modes(), 0..VARINT_MAX, proptest::option::of(varints())).prop_map(
+            |(channel, mode, id, deadline_us)| {
+                let head = MsgHead { channel, id, mode, total: 9, offset: 200, deadline_us };
+                Frame::Repair(Repair { head, symbol: b"ab" })
+            }
+        ),
         (channel.clone(), modes(), 0..VARINT_MAX, 0..=MESSAGE_LEN_MAX as u32)
             .prop_map(|(channel, mode, id, total)| Frame::Skip { channel, mode, id, total }),
         varints().prop_map(Frame::MaxData),

@@ -7,6 +7,9 @@
 
 pub mod bulk;
 pub mod check;
+pub mod live;
+pub mod meeting;
+pub mod pipe;
 pub mod scenario;
 pub mod traffic;
 pub mod world;

@@ -1,7 +1,7 @@
 //! Messages that prove themselves: who sent them, which they are, when they are too late.
 
 use super::scenario::Draw;
-use udpcore::transport::{Micros, Mode, Time};
+use udpcore::transport::{Fec, Micros, Mode, Time};
 
 /// The modes of the channels in use: channel n has mode n modulo 4.
 pub const MODES: [Mode; 4] = [Mode::Ordered, Mode::Unordered, Mode::Sequenced, Mode::Unreliable];
@@ -14,6 +14,7 @@ pub struct Planned {
     pub len: usize,
     pub deadline: Option<Micros>,
     pub priority: u8,
+    pub fec: Fec,
     /// The server sends it, otherwise the client.
     pub by_server: bool,
 }
@@ -31,6 +32,7 @@ pub fn plan(draw: &mut Draw) -> Plan {
     let size_max = [20, 200, 2_000, 20_000, 60_000][draw.below(5) as usize];
     let deadlines = draw.percent(40);
     let duplex = draw.percent(60);
+    let repairs = draw.percent(40);
     let span = if draw.percent(50) { 1 } else { 3_000_000 };
     let mut messages: Vec<_> = (0..count)
         .map(|_| Planned {
@@ -40,6 +42,11 @@ pub fn plan(draw: &mut Draw) -> Plan {
             deadline: (deadlines && draw.percent(50))
                 .then(|| Micros(draw.between(10_000, 1_000_000))),
             priority: draw.below(3) as u8,
+            fec: if repairs {
+                [Fec::Off, Fec::Auto, Fec::Permille(300)][draw.below(3) as usize]
+            } else {
+                Fec::Off
+            },
             by_server: duplex && draw.percent(50),
         })
         .collect();

@@ -200,6 +200,7 @@ impl World {
                             channel: planned.channel,
                             deadline: planned.deadline,
                             priority: planned.priority,
+                            fec: planned.fec,
                         };
                         let data = compose(index, now, planned);
                         let Some(connection) = endpoint.connection_mut(handle) else { break };

@@ -1,14 +1,17 @@
 //! All outgoing channels of a connection and the scheduler over them.
 
+mod fec;
 mod settle;
 
 use super::channel::{Next, OutChannel, Queued};
 use super::{Class, SendError, SendOptions};
+use crate::transport::fec_control::FecPath;
 use crate::transport::flow_control::{Credit, cost};
 use crate::transport::receipts::{Outcome, Receipt, Receipts};
 use crate::transport::sent::SentFrame;
 use crate::transport::time::Time;
 use crate::wire::transport::{Frame, Mode, MsgHead};
+use fec::write_repair;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A channel keeps its turn for this many bytes.
@@ -33,6 +36,18 @@ pub(crate) struct OutboxLimits {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct AckInfo {
     pub(crate) arrived_by: Time,
+}
+
+/// The packet to be filled.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// It ends here, in the buffer.
+    pub(crate) end: usize,
+    /// The room of an empty packet.
+    pub(crate) len_max: usize,
+    /// Its number.
+    pub(crate) packet: u64,
+    pub(crate) path: FecPath,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -129,7 +144,7 @@ impl Outbox {
         data: Vec<u8>,
         options: SendOptions,
     ) -> Result<Receipt, SendError> {
-        let SendOptions { channel: id, deadline, priority } = options;
+        let SendOptions { channel: id, deadline, priority, fec } = options;
         if data.len() as u64 > self.limits.message_len_max {
             return Err(SendError::TooLong { len: data.len(), max: self.limits.message_len_max });
         }
@@ -147,7 +162,7 @@ impl Outbox {
         self.supersede(id);
         self.buffered += cost(data.len() as u64);
         if let Some(channel) = self.channels.get_mut(&id) {
-            channel.push(Queued { data, receipt, class, is_dead: false });
+            channel.push(Queued { data, receipt, class, fec, is_dead: false });
             self.place(id);
         }
         Ok(receipt)
@@ -176,6 +191,17 @@ impl Outbox {
         self.receipts.settle(receipt, Outcome::Lost);
     }
 
+    /// How many bytes the next thing to be sent has, at most.
+    pub(crate) fn next_len(&mut self) -> Option<usize> {
+        let (_, _, id) = self.ready.first().copied()?;
+        let channel = self.channels.get_mut(&id)?;
+        Some(match channel.next(!self.blocked.contains(&id))?.1 {
+            Next::Skip(_) => SKIP_LEN_MAX,
+            Next::Piece(live) => channel.live(live)?.next_len(),
+            Next::Start => channel.start_len(),
+        })
+    }
+
     /// Puts a channel where the scheduler finds it, or takes it away.
     fn place(&mut self, id: u32) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
@@ -198,18 +224,18 @@ impl Outbox {
         channel.place = place;
     }
 
-    /// Fills `out` with frames up to a length of `end`; what they carry goes to `frames`.
+    /// Fills `out` with frames as far as `room` goes; what they carry goes to `frames`.
     ///
-    /// Returns whether anything was written; `max_len` is the room of an empty packet.
+    /// Returns whether anything was written.
     pub(crate) fn fill(
         &mut self,
         now: Time,
         out: &mut Vec<u8>,
-        end: usize,
-        max_len: usize,
+        room: Room,
         frames: &mut Vec<SentFrame>,
     ) -> bool {
         let start = out.len();
+        let Room { end, len_max: max_len, .. } = room;
         let mut stamped = false;
         while let Some((_, turn, id)) = self.ready.first().copied() {
             self.turn = turn;
@@ -226,7 +252,7 @@ impl Outbox {
                 }
                 Some((_, Next::Skip(_))) => false,
                 Some((_, Next::Piece(live))) => {
-                    self.write_piece(now, id, live, out, end, &mut stamped, frames)
+                    self.write_piece(now, id, live, out, room, &mut stamped, frames)
                 }
                 Some((_, Next::Start)) => {
                     let cost = channel.start_cost();
@@ -239,14 +265,15 @@ impl Outbox {
                     }
                     // A message that fits one packet is not cut to fill the rest of this one.
                     let len = channel.start_len();
-                    let room = end.saturating_sub(before + FRAME_OVERHEAD_MAX);
-                    if len > room
-                        && (len + FRAME_OVERHEAD_MAX <= max_len || room < FRAGMENT_LEN_MIN)
+                    let left = end.saturating_sub(before + FRAME_OVERHEAD_MAX);
+                    if len > left
+                        && (len + FRAME_OVERHEAD_MAX <= max_len || left < FRAGMENT_LEN_MIN)
                     {
                         false
                     } else {
                         self.start(id, is_charged, cost).is_some_and(|live| {
-                            self.write_piece(now, id, live, out, end, &mut stamped, frames)
+                            self.plan_repair(now, id, live, room);
+                            self.write_piece(now, id, live, out, room, &mut stamped, frames)
                         })
                     }
                 }
@@ -289,15 +316,27 @@ impl Outbox {
         id: u32,
         live_id: u64,
         out: &mut Vec<u8>,
-        end: usize,
+        room: Room,
         stamped: &mut bool,
         frames: &mut Vec<SentFrame>,
     ) -> bool {
+        let Room { end, packet, .. } = room;
         let Some(channel) = self.channels.get_mut(&id) else { return false };
         let mode = channel.mode;
         let Some(live) = channel.live_mut(live_id) else { return false };
         let deadline = live.class.expires_at();
-        let Some(piece) = live.next_piece() else { return false };
+        let Some(piece) = live.next_piece() else {
+            let wrote = write_repair(now, (id, mode, live_id), live, out, room, stamped);
+            let is_over = live.repair.as_ref().is_some_and(|repair| repair.is_landed());
+            if wrote {
+                frames.push(SentFrame::Repair { channel: id, id: live_id });
+            }
+            channel.refresh(live_id);
+            if is_over && mode == Mode::Unreliable {
+                self.give_up(id, live_id, Outcome::Lost);
+            }
+            return wrote;
+        };
         let total = live.total();
         let head = MsgHead {
             channel: id,
@@ -336,6 +375,9 @@ impl Outbox {
         let from = piece.start as usize;
         head.compose(out, &live.data[from..from + len], !whole);
         live.on_sent(len as u32);
+        if let Some(repair) = &mut live.repair {
+            repair.on_piece(packet);
+        }
         let (len, offset) = (len as u32, piece.start);
         frames.push(SentFrame::Msg { channel: id, id: live_id, offset, len });
         channel.refresh(live_id);

@@ -21,11 +21,45 @@ impl Outbox {
     ) {
         let Some(channel) = self.channels.get_mut(&id) else { return };
         let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
+        let was_last = live.repair.as_mut().is_some_and(|repair| repair.on_landed());
         if !live.on_acked(offset, len) {
             channel.refresh(live_id);
+            if was_last && channel.mode == Mode::Unreliable {
+                self.give_up(id, live_id, Outcome::Lost);
+            }
             self.place(id);
             return;
         }
+        self.on_arrived(id, live_id, ack);
+    }
+
+    /// A repair symbol arrived at the peer.
+    pub(crate) fn on_repair_acked(&mut self, id: u32, live_id: u64, ack: AckInfo) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
+        let is_whole = live.on_repair_acked();
+        let was_last = live.repair.as_mut().is_some_and(|repair| repair.on_landed());
+        if is_whole {
+            self.on_arrived(id, live_id, ack);
+        } else if was_last && channel.mode == Mode::Unreliable {
+            self.give_up(id, live_id, Outcome::Lost);
+        }
+    }
+
+    /// A repair symbol was lost.
+    pub(crate) fn on_repair_lost(&mut self, id: u32, live_id: u64) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
+        let is_unreliable = channel.mode == Mode::Unreliable;
+        let Some(live) = channel.live_mut(live_id) else { return };
+        let was_last = live.repair.as_mut().is_some_and(|repair| repair.on_landed());
+        if was_last && is_unreliable {
+            self.give_up(id, live_id, Outcome::Lost);
+        }
+    }
+
+    /// The peer has the whole message.
+    fn on_arrived(&mut self, id: u32, live_id: u64, ack: AckInfo) {
+        let Some(channel) = self.channels.get_mut(&id) else { return };
         let Some(live) = channel.forget(live_id) else { return };
         self.buffered -= cost(live.data.len() as u64);
         let deadline = live.class.expires_at();
@@ -55,6 +89,14 @@ impl Outbox {
         let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
         let is_late = live.class.deadline <= now;
         if is_probe && (is_late || is_old || mode == Mode::Unreliable) {
+            return;
+        }
+        // An unreliable message is lost when its last piece is, and no repair makes up for it.
+        let landed = match &mut live.repair {
+            Some(repair) if !is_probe => repair.on_landed(),
+            other => other.is_none(),
+        };
+        if mode == Mode::Unreliable && !landed && !is_late {
             return;
         }
         if is_late {
