@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "netem": ("udpcore.cli.netem", "the network emulator: relay, bridge"),
     "packet": ("udpcore.cli.packet", "draw the packets of a capture as the RFCs do"),
     "ping": ("udpcore.cli.ping", "round-trip times to an echo server"),
+    "plot": ("udpcore.cli.plot", "a connection's trace (QLOGDIR) as a picture"),
     "rate": ("udpcore.cli.rate", "send datagrams at a steady rate"),
     "recv": ("udpcore.cli.recv", "files into a directory, or the datagrams of a port"),
     "send": ("udpcore.cli.send", "a file, resumed and checked, or datagrams"),
