@@ -171,7 +171,9 @@ impl LossDetector {
             return None;
         }
         let backoff = 1_u64 << self.pto_count.min(16);
-        let pto = rtt.pto(ack_delay_max);
+        // RFC 8985 §7.2: two packets are acknowledged at once; only one alone is held back.
+        let held_back = if sent.eliciting() > 1 { Micros::ZERO } else { ack_delay_max };
+        let pto = rtt.pto(held_back);
         let backed_off = (pto * backoff).min(PTO_BACKED_OFF_MAX.max(pto));
         self.last_eliciting_at.map(|at| at + backed_off)
     }

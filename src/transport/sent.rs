@@ -80,6 +80,11 @@ impl SentPackets {
         self.bytes_in_flight
     }
 
+    /// How many packets await an acknowledgement.
+    pub(crate) fn eliciting(&self) -> u64 {
+        self.eliciting_in_flight
+    }
+
     /// Whether an acknowledgement is awaited.
     pub(crate) fn has_eliciting(&self) -> bool {
         self.eliciting_in_flight > 0

@@ -12,6 +12,9 @@ use crate::wire::transport::{Frame, Frames, LongPacket, is_long};
 use rand_chacha::rand_core::Rng;
 use std::net::SocketAddr;
 
+/// An acknowledgement that may wait at all waits at least so long, if nothing asks for it.
+const ACK_DELAY_MIN: Micros = Micros::from_ms(1);
+
 impl Connection {
     /// A datagram for this connection arrived; its bytes are decrypted in place.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, ecn: Ecn, datagram: &mut [u8]) {
@@ -78,6 +81,8 @@ impl Connection {
             }
         }
         if let Some(at) = self.acks.on_packet(now, opened.number, ecn, ack_eliciting) {
+            // A quarter of a round trip is enough to find a packet to ride on.
+            let at = at.min(now + (self.path.rtt.smoothed() / 4).max(ACK_DELAY_MIN));
             let sooner = self.timers.get(Timer::Ack).is_none_or(|set| at < set);
             if sooner {
                 self.timers.set(Timer::Ack, at);

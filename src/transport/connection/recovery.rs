@@ -40,8 +40,9 @@ impl Connection {
         Ok(())
     }
 
-    /// RFC 9002 §7.8: a window that is nearly full when an acknowledgement comes is in use, even if
-    /// the application has nothing more to send just now. Nearly is three packets, in slow start half.
+    /// RFC 9002 §7.8: a window that is nearly full when an acknowledgement comes is in use, even
+    /// if the application has nothing more to send just now. Nearly is three packets, in slow
+    /// start half of it.
     fn note_use_of_window(&mut self) {
         let (window, used) = (self.path.congestion.window(), self.sent.bytes_in_flight());
         let margin = 3 * u64::from(self.path.mtu.current());
