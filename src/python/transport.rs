@@ -13,13 +13,11 @@ use pyo3::exceptions::{
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
-use crate::io::transport::{Connection, Endpoint, Notifier};
+use crate::io::transport::{Connection, Endpoint, Notifier, generate_key};
 use crate::python::peer_address::{os_error, resolve, to_python};
 use crate::python::transport_options::{parse_message, parse_mode, parse_options, parse_security};
 use crate::python::wait::{parse_timeout, wait_for};
-use crate::transport::{
-    CloseReason, Handle, Message, Outcome, Receipt, SecretKey, SendError, SendOptions,
-};
+use crate::transport::{CloseReason, Handle, Message, Outcome, Receipt, SendError, SendOptions};
 
 /// An endpoint of the transport: socket, connections, thread.
 #[pyclass(frozen, module = "udpcore._core")]
@@ -372,10 +370,10 @@ impl TransportNotifier {
 
 /// A new key pair: the secret key and its public key.
 #[pyfunction]
-pub(crate) fn transport_keys(py: Python<'_>) -> PyResult<(Py<PyBytes>, Py<PyBytes>)> {
-    let key = SecretKey::generate().map_err(|error| os_error(&error))?;
+pub(crate) fn transport_keys(py: Python<'_>) -> (Py<PyBytes>, Py<PyBytes>) {
+    let key = generate_key();
     let public = key.public();
-    Ok((PyBytes::new(py, &key.0).unbind(), PyBytes::new(py, &public.0).unbind()))
+    (PyBytes::new(py, &key.0).unbind(), PyBytes::new(py, &public.0).unbind())
 }
 
 fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {

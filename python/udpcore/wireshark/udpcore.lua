@@ -241,7 +241,11 @@ local function dissect_frames(buffer, from, stop, tree)
       while reader.at < stop and buffer(reader.at, 1):uint() == 0 do reader.at = reader.at + 1 end
     end
     local branch = tree:add(f.frame, range, known)
-    if kind >= 0x80 then read_msg(reader, branch, kind, range) else readers[kind](reader, branch) end
+    if kind >= 0x80 then
+      read_msg(reader, branch, kind, range)
+    else
+      readers[kind](reader, branch)
+    end
     names[#names + 1] = name
   end
   return table.concat(names, " ")

@@ -6,7 +6,7 @@ use super::qlog;
 use super::shared::Shared;
 use super::thread::Driver;
 use crate::io::wake;
-use crate::transport::{Config, ConfigError, Endpoint as Machine};
+use crate::transport::{Config, ConfigError, Endpoint as Machine, SecretKey};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -39,6 +39,13 @@ use std::time::{Duration, Instant};
 pub struct Endpoint {
     owner: Arc<Owner>,
     local_addr: SocketAddr,
+}
+
+/// A new key for a server to own.
+pub fn generate_key() -> SecretKey {
+    let mut key = [0; 32];
+    rand::Rng::fill_bytes(&mut rand::rng(), &mut key);
+    SecretKey(key)
 }
 
 /// Held by the endpoint and by every connection: the last one ends the thread.

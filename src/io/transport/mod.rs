@@ -16,5 +16,5 @@ mod shared;
 mod thread;
 
 pub use connection::{Connection, RecvError};
-pub use endpoint::{Acceptor, Endpoint};
+pub use endpoint::{Acceptor, Endpoint, generate_key};
 pub use notifier::Notifier;

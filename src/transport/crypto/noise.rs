@@ -37,14 +37,6 @@ impl fmt::Debug for SecretKey {
 }
 
 impl SecretKey {
-    /// A key from the operating system's generator.
-    pub fn generate() -> std::io::Result<Self> {
-        let mut key = [0; 32];
-        ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut key)
-            .map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
-        Ok(Self(key))
-    }
-
     /// The public key that belongs to this one.
     pub fn public(&self) -> PublicKey {
         let mut public = [0; 32];

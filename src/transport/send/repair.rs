@@ -46,7 +46,7 @@ impl Repair {
         self.last_packet != Some(packet)
     }
 
-    /// Where the symbol that `offset` is in ends: pieces end there, so that a lost packet costs one.
+    /// Where the symbol that `offset` is in ends. Pieces end there: a lost packet costs one.
     pub(super) fn symbol_end(&self, offset: u32) -> u32 {
         let index = offset as usize / self.symbol_len + 1;
         u32::try_from(index * self.symbol_len).unwrap_or(u32::MAX)
