@@ -6,7 +6,8 @@
 #[path = "support/transport/mod.rs"]
 mod support;
 
-use support::scenario::Scenario;
+use support::scenario::{Draw, Scenario};
+use support::traffic;
 use support::world::World;
 
 const SEEDS_DEFAULT: u64 = 1000;
@@ -45,6 +46,25 @@ fn random_scenarios_hold_every_promise() {
         seeds.end - seeds.start,
         virtual_us / 1_000_000
     );
+}
+
+/// Two hundred clients of one server, over a link that loses and reorders.
+#[test]
+fn hundreds_of_connections_at_once() {
+    let plans: Vec<_> = (0..200).map(|n| traffic::plan(&mut Draw::new(7_000 + n))).collect();
+    let mut scenario = Scenario::clean(7, plans);
+    scenario.up.loss = "3%".parse().expect("a loss");
+    scenario.down.loss = "3%".parse().expect("a loss");
+    scenario.encrypted = true;
+    let summary = World::new(scenario).run();
+    assert!(summary.delivered > 1000, "{summary:?}");
+}
+
+/// The hash of fifty runs, pinned: the same twice, in debug and in release, on every machine.
+#[test]
+fn the_runs_of_fifty_seeds_are_pinned() {
+    let hashes: Vec<String> = (0..50).map(|seed| format!("{:08x}", run(seed).trace_hash)).collect();
+    insta::assert_snapshot!(hashes.join("\n"));
 }
 
 #[test]

@@ -51,6 +51,8 @@ pub struct Scenario {
     pub outages: Vec<Outage>,
     /// When each client's address changes.
     pub rebinds: Vec<(Time, usize)>,
+    /// When everything stands still, and for how long.
+    pub jumps: Vec<(Time, Micros)>,
     pub clients: usize,
     pub congestion: Congestion,
     /// Otherwise the plaintext profile.
@@ -73,6 +75,7 @@ impl Scenario {
             mtu: 1500,
             outages: Vec::new(),
             rebinds: Vec::new(),
+            jumps: Vec::new(),
             clients: plans.len(),
             congestion: Congestion::Cubic,
             encrypted: false,
@@ -114,20 +117,31 @@ impl Scenario {
             .map(|_| (Time(draw.below(5_000_000)), draw.below(clients as u64) as usize))
             .collect();
         rebinds.sort_unstable();
+        let congestion = if draw.percent(70) { Congestion::Cubic } else { Congestion::NewReno };
+        let corrupt_permille = if draw.percent(30) { draw.between(1, 50) } else { 0 };
+        let mtu = if draw.percent(30) { draw.between(1200, 1480) as usize } else { 1500 };
+        let encrypted = draw.percent(30);
+        let plans = (0..clients).map(|_| plan(&mut draw)).collect();
+        let receive_window = if draw.percent(30) { 100_000 } else { 1 << 21 };
+        let mut jumps: Vec<_> = (0..if draw.percent(20) { draw.between(1, 2) } else { 0 })
+            .map(|_| (Time(draw.below(4_000_000)), Micros(draw.between(100_000, 8_000_000))))
+            .collect();
+        jumps.sort_unstable();
         Self {
             seed,
             up,
             down,
             jitter: Micros(jitter_us),
-            corrupt_permille: if draw.percent(30) { draw.between(1, 50) } else { 0 },
-            mtu: if draw.percent(30) { draw.between(1200, 1480) as usize } else { 1500 },
+            corrupt_permille,
+            mtu,
             outages,
             rebinds,
+            jumps,
             clients,
-            congestion: if draw.percent(70) { Congestion::Cubic } else { Congestion::NewReno },
-            encrypted: draw.percent(30),
-            plans: (0..clients).map(|_| plan(&mut draw)).collect(),
-            receive_window: if draw.percent(30) { 100_000 } else { 1 << 21 },
+            congestion,
+            encrypted,
+            plans,
+            receive_window,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::check::{Amplification, Ledger, check_trace};
 use super::scenario::{Draw, Scenario};
 use super::traffic::{MODES, compose};
-use netem::{Direction, FlowOrdinal, Nanos, Seed, Simulator};
+use netem::{Arrival, Direction, FlowOrdinal, Nanos, Seed, Simulator};
 use std::net::SocketAddr;
 use udpcore::transport::{
     CloseReason, Config, ConnectionEvent, Ecn, Endpoint, Handle, Micros, Security, SendError,
@@ -54,6 +54,7 @@ pub struct World {
     pairs: Vec<Pair>,
     amplification: Amplification,
     faults: Draw,
+    slept: Micros,
     hash: u32,
     datagrams: u64,
     delivered: u64,
@@ -99,6 +100,7 @@ impl World {
             pairs,
             amplification: Amplification::default(),
             faults: Draw::new(seed ^ 0x5eed),
+            slept: Micros::ZERO,
             hash: 0,
             datagrams: 0,
             delivered: 0,
@@ -111,6 +113,7 @@ impl World {
     pub fn run(mut self) -> Summary {
         while !self.is_done() {
             assert!(self.now < PATIENCE, "not over at {:?}: {}", self.now, self.describe());
+            self.jump();
             self.rebind();
             self.speak();
             self.flush();
@@ -167,6 +170,37 @@ impl World {
             let server_done = pair.server.as_ref().is_some_and(|end| end.closed.is_some());
             pair.client.closed.is_some() && server_done
         })
+    }
+
+    fn deliver(&mut self, arrival: Arrival<(SocketAddr, Vec<u8>)>) {
+        self.now = self.now.max(Time(arrival.time.as_micros()));
+        let (address, mut bytes) = arrival.payload;
+        match arrival.direction {
+            Direction::Up => {
+                let is_short = bytes.first().is_some_and(|flags| flags & 0x80 == 0);
+                self.amplification.on_received(address, bytes.len(), is_short);
+                self.server.handle_datagram(self.now, address, Ecn::NotEct, &mut bytes);
+            }
+            Direction::Down => {
+                let Some(pair) = self.pairs.iter_mut().find(|p| p.address == address) else {
+                    return;
+                };
+                let from = self.server_address;
+                pair.endpoint.handle_datagram(self.now, from, Ecn::NotEct, &mut bytes);
+            }
+        }
+    }
+
+    /// The machine sleeps for a while: what arrives meanwhile is there when it wakes.
+    fn jump(&mut self) {
+        let due = self.scenario.jumps.first().copied().filter(|(at, _)| *at <= self.now);
+        let Some((_, by)) = due else { return };
+        self.scenario.jumps.remove(0);
+        self.now += by;
+        self.slept = self.slept + by;
+        while let Some(arrival) = self.sim.advance(Nanos::from_micros(self.now.0)) {
+            self.deliver(arrival);
+        }
     }
 
     /// A NAT gives a client another port.
@@ -231,7 +265,10 @@ impl World {
         // Half of a round trip is only an estimate where jitter hides the shortest way.
         // A packet held back to be overtaken is up to 50 ms late, too.
         let held = if self.scenario.has_reorder() { Micros::from_ms(50) } else { Micros::ZERO };
-        let slack = self.scenario.jitter * 2 + held + Micros::from_ms(1);
+        // What waited while the machine slept looks like a longer way, if it is all there is to
+        // tell the clocks by.
+        let slept = self.slept;
+        let slack = self.scenario.jitter * 2 + held + slept + Micros::from_ms(1);
         while let Some((handle, event)) = self.server.poll_event() {
             match event {
                 ConnectionEvent::Connected => {
@@ -339,27 +376,14 @@ impl World {
             pair.next.map(|next| plan.messages.get(next).map(|planned| planned.at))
         });
         let rebinds = self.scenario.rebinds.first().map(|(at, _)| *at);
-        let soonest = timers.chain(plans).chain([rebinds]).flatten().filter(|at| *at > self.now);
+        let jumps = self.scenario.jumps.first().map(|(at, _)| *at);
+        let soonest =
+            timers.chain(plans).chain([rebinds, jumps]).flatten().filter(|at| *at > self.now);
         let due = self.next_timer_is_due();
         let next = soonest.min().unwrap_or(PATIENCE + Micros(1));
         let until = if due { self.now } else { next };
         if let Some(arrival) = self.sim.advance(Nanos::from_micros(until.0)) {
-            self.now = self.now.max(Time(arrival.time.as_micros()));
-            let (address, mut bytes) = arrival.payload;
-            match arrival.direction {
-                Direction::Up => {
-                    let is_short = bytes.first().is_some_and(|flags| flags & 0x80 == 0);
-                    self.amplification.on_received(address, bytes.len(), is_short);
-                    self.server.handle_datagram(self.now, address, Ecn::NotEct, &mut bytes);
-                }
-                Direction::Down => {
-                    let Some(pair) = self.pairs.iter_mut().find(|p| p.address == address) else {
-                        return;
-                    };
-                    let from = self.server_address;
-                    pair.endpoint.handle_datagram(self.now, from, Ecn::NotEct, &mut bytes);
-                }
-            }
+            self.deliver(arrival);
             return;
         }
         self.now = self.now.max(until);
