@@ -230,3 +230,16 @@ def test_qlog_files_of_both_ends(tmp_path, monkeypatch):
     assert {"transport:packet_sent", "recovery:metrics_updated"} <= found
     times = [record["time"] for record in records[1:]]
     assert times == sorted(times)
+
+
+def test_repair_is_asked_for_by_message(pair_of):
+    client, server = pair_of(plaintext=True)
+    fast = client.channel(1, "unordered")
+    theirs = server.channel(1, "unordered")
+    for fec in (None, "auto", 0.5, 3):
+        message = os.urandom(5000)
+        assert fast.send(message, deadline=20.0, fec=fec).wait(timeout=10) == "acked"
+        assert theirs.recv(timeout=10) == message
+    for wrong in ("always", -0.1, 3.5, float("nan")):
+        with pytest.raises(ValueError, match="fec must be None, 'auto' or a share"):
+            client.send(b"", fec=wrong)
