@@ -3,6 +3,9 @@
 //! Relay and bridge are both a [`Network`]: the timeline of a scenario, the control over HTTP and
 //! the view on the terminal work on either. Does not know where packets come from.
 
+mod history;
+mod screen;
+
 use crate::link::LinkConfig;
 use crate::packet::{Direction, FlowOrdinal};
 use crate::random::Seed;
@@ -10,6 +13,8 @@ use crate::replay::Divergence;
 use crate::stats::LinkStats;
 
 pub use crate::clock::Conductor;
+pub use history::{History, Rates, SAMPLES_MAX, Sample, reasons};
+pub use screen::{LOOK_INTERVAL, Screen};
 
 /// A network that runs, on its own thread or threads.
 pub trait Network: Send + Sync {

@@ -1,51 +1,12 @@
 //! HTTP from outside: 100,000 seeded mutations of requests to a control, no panic, no lie.
 
-use std::sync::Mutex;
-
 use netem::control::http::{Request, parse_request};
 use netem::control::json::{parse_object, quoted};
 use netem::control::{metrics, respond};
-use netem::live::Network;
-use netem::replay::Divergence;
-use netem::{Direction, FlowOrdinal, LinkConfig, LinkStats, Seed};
 
 mod support;
 use support::fuzz::corpus_and_mutations;
-
-/// A network that only remembers what it was told.
-#[derive(Default)]
-struct Told(Mutex<[LinkConfig; 2]>);
-
-impl Network for Told {
-    fn title(&self) -> String {
-        "a \"network\" \\ of\nnothing".to_owned()
-    }
-    fn seed(&self) -> Seed {
-        Seed(7)
-    }
-    fn link_stats(&self) -> [LinkStats; 2] {
-        [LinkStats::default(); 2]
-    }
-    fn extra(&self) -> Vec<(&'static str, u64)> {
-        vec![("flows", 0)]
-    }
-    fn config(&self, direction: Direction) -> LinkConfig {
-        self.0.lock().unwrap()[usize::from(direction == Direction::Down)].clone()
-    }
-    fn set_config(&self, direction: Direction, config: LinkConfig) {
-        assert_eq!(config.contradiction(), None);
-        self.0.lock().unwrap()[usize::from(direction == Direction::Down)] = config;
-    }
-    fn rebind(&self, _flow: Option<FlowOrdinal>) -> usize {
-        0
-    }
-    fn log_text(&self) -> String {
-        String::new()
-    }
-    fn divergence(&self) -> Option<Divergence> {
-        None
-    }
-}
+use support::told::Told;
 
 /// A request is read the same whole and in pieces, and answered with HTTP.
 fn check_http(network: &Told, bytes: &[u8]) {

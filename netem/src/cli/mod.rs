@@ -9,6 +9,7 @@ mod bridge;
 #[cfg(all(target_os = "linux", feature = "raw"))]
 mod command;
 mod endpoint;
+mod html;
 mod options;
 mod relay;
 mod replay;
@@ -17,6 +18,7 @@ mod run;
 mod shrink;
 pub mod signals;
 mod stream;
+mod terminal;
 mod trial;
 
 use std::ffi::OsString;

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::time::Duration;
 
 use super::run::Counters;
+use crate::control::link_stats;
 use crate::random::Seed;
 use crate::stats::LinkStats;
 use crate::verdict::DropReason;
@@ -27,6 +28,16 @@ pub(super) fn print(summary: &Summary<'_>, as_json: bool) -> io::Result<()> {
 /// The summary, for people or for programs.
 pub(super) fn text(summary: &Summary<'_>, as_json: bool) -> String {
     if as_json { json(summary) } else { table(summary) }
+}
+
+/// Prints the counters at a time as a line of JSON.
+pub(super) fn print_line(at_s: f64, counters: &Counters) -> io::Result<()> {
+    let (up, down) = (link_stats(&counters.up), link_stats(&counters.down));
+    let (name, count) = counters.live;
+    let line =
+        format!("{{\"at_s\": {at_s:.3}, \"{name}\": {count}, \"up\": {up}, \"down\": {down}}}\n");
+    io::stdout().write_all(line.as_bytes())?;
+    io::stdout().flush()
 }
 
 /// Both directions in one line.
@@ -82,24 +93,6 @@ fn table(summary: &Summary<'_>) -> String {
 }
 
 fn json(summary: &Summary<'_>) -> String {
-    let side = |stats: &LinkStats| {
-        let dropped: Vec<String> = stats
-            .dropped_by_reason()
-            .map(|(reason, count)| format!("\"{reason}\": {count}"))
-            .collect();
-        format!(
-            "{{\"received\": {}, \"received_bytes\": {}, \"duplicated\": {}, \"reordered\": {}, \
-             \"delivered\": {}, \"delivered_bytes\": {}, \"dropped\": {{{}}}, \"queued\": {}}}",
-            stats.received,
-            stats.received_bytes,
-            stats.duplicated,
-            stats.reordered,
-            stats.delivered,
-            stats.delivered_bytes,
-            dropped.join(", "),
-            stats.queued,
-        )
-    };
     let mut text = format!("{{\"seed\": {}", summary.seed);
     let _ = write!(text, ", \"elapsed_s\": {:.6}", summary.elapsed.as_secs_f64());
     for (name, value) in &summary.counters.extra {
@@ -108,8 +101,8 @@ fn json(summary: &Summary<'_>) -> String {
     let _ = writeln!(
         text,
         ", \"up\": {}, \"down\": {}}}",
-        side(&summary.counters.up),
-        side(&summary.counters.down)
+        link_stats(&summary.counters.up),
+        link_stats(&summary.counters.down)
     );
     text
 }

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 
 use super::endpoint::Endpoint;
+use super::html;
 use super::report::{self, Summary};
+use super::terminal::Terminal;
 use super::{EXIT_INTERRUPTED, EXIT_OK, Failure, Interrupted};
 use crate::capture::CaptureStats;
 use crate::control::{Control, ControlError};
-use crate::live::Network;
+use crate::live::{History, LOOK_INTERVAL, Network, Screen};
 use crate::random::Seed;
 use crate::relay::resolve;
 use crate::stats::LinkStats;
@@ -24,6 +26,7 @@ use crate::units::Nanos;
 const SLICE: Duration = Duration::from_millis(25);
 /// How often the live line is written anew.
 const LIVE_INTERVAL: Duration = Duration::from_millis(200);
+const SECOND: Nanos = Nanos::from_secs(1);
 
 /// The counters of a driver, by name.
 pub(super) struct Counters {
@@ -83,7 +86,7 @@ pub(super) fn args() -> [Arg; 5] {
 }
 
 /// The options of what can be steered while it runs.
-pub(super) fn network_args() -> [Arg; 2] {
+pub(super) fn network_args() -> [Arg; 5] {
     [
         Arg::new("control")
             .long("control")
@@ -95,6 +98,20 @@ pub(super) fn network_args() -> [Arg; 2] {
             .action(ArgAction::SetTrue)
             .requires("control")
             .help("Let other machines reach the control, and change this network"),
+        Arg::new("live")
+            .long("live")
+            .action(ArgAction::SetTrue)
+            .help("Show rates, drops and delays while it runs; keys change them"),
+        Arg::new("jsonl")
+            .long("jsonl")
+            .action(ArgAction::SetTrue)
+            .conflicts_with("json")
+            .help("Print the counters as JSON every second, then the summary, a line each"),
+        Arg::new("report")
+            .long("report")
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("Write a report with curves as HTML at the end"),
     ]
 }
 
@@ -126,24 +143,28 @@ pub(super) fn run<D: Driver>(
     start: impl FnOnce() -> Result<D, Failure>,
     interrupted: Interrupted<'_>,
 ) -> Result<i32, Failure> {
-    let log = create_log(matches)?;
+    let (log, page) = (create_log(matches)?, create(matches, "report")?);
     let driver = start()?;
     let title = format!("{}, seed {}", driver.title(), driver.seed());
     let _ = writeln!(io::stderr(), "netem {title}");
     let control = control(matches, &driver)?;
-    let begin = Instant::now();
+    let mut watcher = Watcher::new(matches, &driver);
     let until = matches.get_one::<Nanos>("duration").map(|time| time.to_duration());
-    let stopped = watch(&driver, begin, until, interrupted);
+    let stopped = watcher.watch(&driver, until, interrupted);
     drop(control);
     driver.close();
-    let (seed, elapsed, counters) = (driver.seed(), begin.elapsed(), driver.counters());
+    let (seed, elapsed, counters) = (driver.seed(), watcher.begin.elapsed(), driver.counters());
     let summary = Summary { title: &title, seed, elapsed, counters: &counters };
     // Whoever closed our standard output does not want to know.
-    let _ = report::print(&summary, matches.get_flag("json"));
+    let _ = report::print(&summary, matches.get_flag("json") || watcher.jsonl.is_some());
     if let Some(warning) = driver.capture().and_then(|capture| capture.warning()) {
         let _ = writeln!(io::stderr(), "netem: {warning}");
     }
     write_log(log, || driver.log_text())?;
+    if let Some(network) = driver.network() {
+        watcher.history.add(watcher.now(), network.link_stats());
+        write_log(page, || html::report(&*network, &watcher.history, elapsed.as_secs_f64()))?;
+    }
     if let Some(divergence) = driver.network().and_then(|network| network.divergence()) {
         return Err(Failure::Work(divergence.to_string()));
     }
@@ -154,42 +175,108 @@ pub(super) fn run<D: Driver>(
     }
 }
 
-/// Waits for Ctrl-C (`true`) or the end of the time (`false`), showing a live line on a terminal.
-fn watch(
-    driver: &impl Driver,
+/// What is shown while a driver runs.
+struct Watcher {
     begin: Instant,
-    until: Option<Duration>,
-    interrupted: Interrupted<'_>,
-) -> bool {
-    let is_terminal = io::stderr().is_terminal();
-    let mut shown: Option<Instant> = None;
-    let stopped = loop {
-        if interrupted() {
-            break true;
-        }
-        let left = until.map(|until| until.saturating_sub(begin.elapsed()));
-        if left == Some(Duration::ZERO) || driver.is_closed() {
-            break false;
-        }
-        if is_terminal && shown.is_none_or(|shown| shown.elapsed() >= LIVE_INTERVAL) {
-            let line = report::live_line(&driver.counters());
-            let _ = write!(io::stderr(), "\r\x1b[K{line}");
-            shown = Some(Instant::now());
-        }
-        std::thread::sleep(left.map_or(SLICE, |left| left.min(SLICE)));
-    };
-    if shown.is_some() {
-        let _ = writeln!(io::stderr());
-    }
-    stopped
+    is_terminal: bool,
+    shown: Option<Instant>,
+    network: Option<Arc<dyn Network>>,
+    view: Option<(Screen, Terminal)>,
+    /// For the report.
+    history: History,
+    /// When the next line of JSON is due.
+    jsonl: Option<Nanos>,
 }
 
-/// A log that was asked for, opened.
+impl Watcher {
+    fn new(matches: &ArgMatches, driver: &impl Driver) -> Self {
+        let network = driver.network();
+        let flag = |name: &str| matches.try_get_one::<bool>(name).ok().flatten() == Some(&true);
+        let view = network.as_ref().filter(|_| flag("live")).and_then(|network| {
+            let screen = Screen::new(&**network);
+            Terminal::take().map(|terminal| (screen, terminal))
+        });
+        Self {
+            begin: Instant::now(),
+            is_terminal: io::stderr().is_terminal(),
+            shown: None,
+            network,
+            view,
+            history: History::new(LOOK_INTERVAL),
+            jsonl: flag("jsonl").then_some(SECOND),
+        }
+    }
+
+    fn now(&self) -> Nanos {
+        let elapsed = self.begin.elapsed().as_nanos();
+        Nanos::from_nanos(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    /// Waits for Ctrl-C or the key that ends it (`true`), or the end of the time (`false`).
+    fn watch(
+        &mut self,
+        driver: &impl Driver,
+        until: Option<Duration>,
+        interrupted: Interrupted<'_>,
+    ) -> bool {
+        let stopped = loop {
+            if interrupted() || !self.look(driver) {
+                break true;
+            }
+            let left = until.map(|until| until.saturating_sub(self.begin.elapsed()));
+            if left == Some(Duration::ZERO) || driver.is_closed() {
+                break false;
+            }
+            std::thread::sleep(left.map_or(SLICE, |left| left.min(SLICE)));
+        };
+        self.view = None;
+        if self.shown.is_some() {
+            let _ = writeln!(io::stderr());
+        }
+        stopped
+    }
+
+    /// Shows what there is to show; `false` when a key ends the run.
+    fn look(&mut self, driver: &impl Driver) -> bool {
+        let now = self.now();
+        if let Some(network) = &self.network {
+            if self.history.is_due(now) {
+                self.history.add(now, network.link_stats());
+            }
+            if let Some((screen, terminal)) = &mut self.view {
+                let keys = terminal.keys();
+                let goes_on = keys.iter().all(|&key| screen.press(key, &**network));
+                if screen.look(now, &**network) || !keys.is_empty() {
+                    terminal.show(&screen.lines(&**network, terminal.width()));
+                }
+                return goes_on;
+            }
+        }
+        if let Some(due) = self.jsonl.filter(|&due| now >= due) {
+            self.jsonl = Some(due + SECOND);
+            // Whoever closed our standard output does not want to know.
+            let _ = report::print_line(now.as_secs_f64(), &driver.counters());
+        }
+        let is_due = self.shown.is_none_or(|shown| shown.elapsed() >= LIVE_INTERVAL);
+        if self.is_terminal && is_due {
+            let line = report::live_line(&driver.counters());
+            let _ = write!(io::stderr(), "\r\x1b[K{line}");
+            self.shown = Some(Instant::now());
+        }
+        true
+    }
+}
+
+/// A log or report that was asked for, opened.
 pub(super) type OpenLog = Option<(PathBuf, File)>;
 
 /// Before anything runs, so that a log that cannot be written costs no traffic.
 pub(super) fn create_log(matches: &ArgMatches) -> Result<OpenLog, Failure> {
-    let Some(path) = matches.try_get_one::<PathBuf>("log").ok().flatten() else { return Ok(None) };
+    create(matches, "log")
+}
+
+fn create(matches: &ArgMatches, name: &str) -> Result<OpenLog, Failure> {
+    let Some(path) = matches.try_get_one::<PathBuf>(name).ok().flatten() else { return Ok(None) };
     let file = File::create(path).map_err(|error| cannot_write(path, &error))?;
     Ok(Some((path.clone(), file)))
 }
@@ -200,5 +287,5 @@ pub(super) fn write_log(log: OpenLog, text: impl FnOnce() -> String) -> Result<(
 }
 
 fn cannot_write(path: &Path, error: &io::Error) -> Failure {
-    Failure::Work(format!("cannot write the log {}: {error}", path.display()))
+    Failure::Work(format!("cannot write {}: {error}", path.display()))
 }

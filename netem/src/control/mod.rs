@@ -21,5 +21,7 @@ mod routes;
 mod server;
 
 pub use metrics::metrics;
+#[cfg(feature = "cli")]
+pub(crate) use routes::link_stats;
 pub use routes::respond;
 pub use server::{Control, ControlError};

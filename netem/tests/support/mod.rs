@@ -5,3 +5,4 @@
 pub(crate) mod fuzz;
 #[path = "../../../tests/support/rng.rs"]
 pub(crate) mod rng;
+pub(crate) mod told;

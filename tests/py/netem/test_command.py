@@ -133,7 +133,7 @@ def test_what_the_world_refuses_is_one_line_and_code_1(door, server, tmp_path):
     for options, message in [
         (["--listen", taken, "--upstream", "127.0.0.1:9"], f"cannot listen on {taken}: Address"),
         ([*RELAY[1:], "no-such-host.invalid:9"], "--upstream: cannot resolve"),
-        ([*RELAY[1:], "127.0.0.1:9", "--log", str(tmp_path)], "cannot write the log"),
+        ([*RELAY[1:], "127.0.0.1:9", "--log", str(tmp_path)], f"cannot write {tmp_path}"),
     ]:
         words = [*command, "relay", *options]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
@@ -147,3 +147,61 @@ def test_help_goes_to_standard_output(door):
     for options in (["--help"], ["relay", "--help"], ["--version"]):
         done = subprocess.run([*door[1], *options], capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_lines_of_json_and_a_report(start, echo, client, tmp_path):
+    report = tmp_path / "report.html"
+    options = ["--jsonl", "--duration", "2500ms", "--loss", "50%", "--report", str(report)]
+    command = PYTHON_DOORS["netem"]
+    process, address = start(command, *RELAY, udp(echo), "--seed", "7", *options)
+    for _ in range(200):
+        client.sendto(b"x", address)
+    out, _ = process.communicate(timeout=30)
+    *lines, summary = [json.loads(line) for line in out.splitlines()]
+    assert [round(line["at_s"]) for line in lines] == [1, 2]
+    assert lines[-1]["up"] == summary["up"]
+    assert summary["up"]["received"] == 200
+    assert summary["seed"] == 7
+    html = report.read_text()
+    assert "<td>received<td>200<td>" in html
+    assert f"<td>dropped: loss<td>{summary['up']['dropped']['loss']}<td>" in html
+    assert html.count("<polyline") == 6
+    assert "<script" not in html
+    assert "http" not in html
+
+
+def test_keys_change_the_network_while_it_runs(echo, client):
+    """The live view on a terminal: a key loses everything, another ends the run."""
+    main, terminal = pty.openpty()
+    command = [*PYTHON_DOORS["netem"], *RELAY, udp(echo), "--seed", "7", "--live"]
+    process = subprocess.Popen(
+        command, stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, text=True
+    )
+    os.close(terminal)
+    seen = ""
+    try:
+
+        def read_until(wanted):
+            nonlocal seen
+            end = time.monotonic() + 20
+            while not (found := re.search(wanted, seen)):
+                assert time.monotonic() < end, seen
+                seen += os.read(main, 4096).decode(errors="replace")
+            return found
+
+        found = read_until(r"netem relay ([\d.]+):(\d+) ->")
+        read_until("q quit")
+        os.write(main, b"lllllllllll")
+        read_until("up and down: loss 100%")
+        client.sendto(b"x", (found[1], int(found[2])))
+        read_until("dropped: loss 1")
+        os.write(main, b"q")
+        # Leaves the other screen, whatever happens.
+        read_until(r"\x1b\[\?1049l")
+        out, _ = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert re.search(r"dropped: loss +1 +0", out)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(main)
