@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -213,7 +214,13 @@ def refuse_unknown(
 def plain_verdict(plain: tuple[int, str | None, str, float]) -> Verdict:
     """A verdict as the core gives it."""
     ordinal, dropped, effects, delay = plain
-    return Verdict(ordinal, dropped, frozenset(effects.split("+")) - {""}, delay)
+    return Verdict(ordinal, dropped, _effects(effects), delay)
+
+
+@functools.cache
+def _effects(words: str) -> frozenset[str]:
+    """The same few sets again and again."""
+    return frozenset(words.split("+")) - {""}
 
 
 def parsed(stats: dict[str, Any]) -> dict[str, Any]:
