@@ -62,3 +62,16 @@ fn what_is_still_to_come_ends_with_the_conductor() {
     drop(Conductor::start(relay, scenario.timeline).unwrap());
     assert!(begin.elapsed() < PATIENCE);
 }
+
+#[test]
+fn a_closed_relay_gives_its_port_back() {
+    let server = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let config = RelayConfig::new("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap());
+    let relay = Relay::start(config.clone()).unwrap();
+    let address = relay.address();
+    assert!(UdpSocket::bind(address).is_err());
+    relay.close();
+    let again = Relay::start(RelayConfig { listen: address, ..config }).unwrap();
+    assert_eq!(again.address(), address);
+    assert!(relay.stats().is_balanced(), "what it did can still be asked");
+}

@@ -30,7 +30,8 @@ const SWEEP_INTERVAL_MIN: Nanos = Nanos::from_millis(10);
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) clock: Clock,
-    pub(super) listener: UdpSocket,
+    /// Until the end, which gives its port back.
+    pub(super) listener: Option<UdpSocket>,
     registry: Registry,
     upstream: SocketAddr,
     up: Link<Datagram>,
@@ -68,7 +69,7 @@ impl Core {
         };
         Self {
             clock: Clock::start(),
-            listener,
+            listener: Some(listener),
             registry,
             upstream: config.upstream,
             up: link(Direction::Up, config),
@@ -122,7 +123,8 @@ impl Core {
 
     /// Reads one batch from the listener; `true` when it is empty.
     pub(super) fn read_listener(&mut self, inbox: &mut Inbox) -> bool {
-        let count = match inbox.receive(&self.listener) {
+        let Some(listener) = &self.listener else { return true };
+        let count = match inbox.receive(listener) {
             Ok(count) => count,
             Err(error) => return self.could_not_receive(&error),
         };
@@ -291,7 +293,7 @@ impl Core {
     }
 
     fn count_listener_overruns(&mut self) {
-        if let Some(overruns) = batch::overruns(&self.listener) {
+        if let Some(overruns) = self.listener.as_ref().and_then(batch::overruns) {
             count_overruns(&mut self.up, &mut self.listener_overruns, overruns);
         }
     }
@@ -325,6 +327,7 @@ impl Core {
             self.retire(&mut socket, &mut overruns);
         }
         self.count_listener_overruns();
+        self.listener = None;
         self.spare = Vec::new();
     }
 }

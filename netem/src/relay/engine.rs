@@ -36,7 +36,9 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(poll: Poll, shared: Arc<Shared<Core>>) -> io::Result<(Self, Waker)> {
         let registry = poll.registry();
-        registry.register(&mut shared.lock().listener, LISTENER, Interest::READABLE)?;
+        if let Some(listener) = &mut shared.lock().listener {
+            registry.register(listener, LISTENER, Interest::READABLE)?;
+        }
         let waker = Waker::new(registry, WAKER)?;
         let timer = Timer::new(registry, TIMER)?;
         let (ready, is_ready) = (VecDeque::new(), ReadyFlags::default());

@@ -86,11 +86,11 @@ impl Core {
         let mut is_noticed = false;
         while let Some(first) = group.get(next) {
             let place = due[first.range.start].payload.client;
-            let socket = match (way, self.clients.get(place)) {
-                (Direction::Down, _) => &self.listener,
-                (Direction::Up, Some(client)) => &client.socket,
-                (Direction::Up, None) => return,
+            let socket = match way {
+                Direction::Down => self.listener.as_ref(),
+                Direction::Up => self.clients.get(place).map(|client| &client.socket),
             };
+            let Some(socket) = socket else { return };
             match outbox.send(socket, &group[next..], due) {
                 Ok(count) => {
                     self.note_sent(way, place, &group[next..next + count], due);
