@@ -17,6 +17,28 @@ __version__: str
 # netem
 
 @final
+class NetemStream:
+    def __new__(
+        cls,
+        upstream: tuple[str, int],
+        listen: tuple[str, int],
+        up: Mapping[str, object],
+        down: Mapping[str, object],
+        seed: int | None = None,
+    ) -> NetemStream: ...
+    @property
+    def address(self) -> tuple[str, int]: ...
+    @property
+    def upstream(self) -> tuple[str, int]: ...
+    @property
+    def seed(self) -> int: ...
+    @property
+    def closed(self) -> bool: ...
+    def stats(self) -> dict[str, Any]: ...
+    def set_config(self, up: Mapping[str, object], down: Mapping[str, object]) -> None: ...
+    def close(self) -> None: ...
+
+@final
 class NetemRelay:
     def __new__(
         cls,

@@ -48,11 +48,12 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from types import TracebackType
-from typing import Self, Unpack, cast
+from typing import Any, Literal, Self, Unpack, cast
 
 from udpcore import _core
 from udpcore._netem_faults import Fault, Shrunk, fault_pairs, faults_of, shrink, single_faults
 from udpcore._netem_said import MORE, Said, address_of
+from udpcore._netem_stream import StreamOptions, StreamProxy, StreamStats
 from udpcore._netem_types import (
     OPTIONS,
     Address,
@@ -89,6 +90,9 @@ __all__ = [
     "Quantity",
     "Shrunk",
     "Simulator",
+    "StreamOptions",
+    "StreamProxy",
+    "StreamStats",
     "SweepError",
     "SweepResult",
     "Trial",
@@ -123,6 +127,8 @@ class Proxy:
 
     With a ``scenario`` the network changes as its timeline says, from the moment it is made.
 
+    ``protocol="tcp"`` makes a :class:`StreamProxy` instead, which has options of its own.
+
     Raises ValueError for a bad value, TypeError for an unknown option, OverflowError for a port
     above 65535, OSError when an address cannot be used, :class:`socket.gaierror` for an unknown
     host.
@@ -139,6 +145,15 @@ class Proxy:
     >>> server.close(); client.close()
     """
 
+    def __new__(cls, *words: object, protocol: str = "udp", **options: object) -> Any:
+        """Make a relay for UDP, or for TCP."""
+        match protocol:
+            case "udp":
+                return super().__new__(cls)
+            case "tcp":
+                return StreamProxy(*words, **options)  # type: ignore[arg-type]
+        raise ValueError(f"protocol: {protocol!r} is unknown: use 'udp' or 'tcp'")
+
     def __init__(
         self,
         upstream: Address,
@@ -152,6 +167,7 @@ class Proxy:
         scenario: str | PathLike[str] | None = None,
         replay: str | None = None,
         faults: Iterable[Fault] = (),
+        protocol: Literal["udp", "tcp"] = "udp",
         **options: Unpack[LinkOptions],
     ) -> None:
         refuse_unknown(

@@ -22,6 +22,7 @@ mod netem;
 mod netem_config;
 mod netem_faults;
 mod netem_predicate;
+mod netem_stream;
 mod packet;
 mod peer_address;
 mod reliable;
@@ -74,6 +75,8 @@ mod _core {
 
     #[pymodule_export]
     use super::netem_predicate::NetemPacket;
+    #[pymodule_export]
+    use super::netem_stream::NetemStream;
 
     #[pymodule_export]
     use super::transport::{

@@ -412,18 +412,18 @@ fn start_control(py: Python<'_>, relay: &Arc<Relay>, at: &(String, i64)) -> PyRe
 }
 
 /// The port as the standard library checks it.
-fn address<'a>(name: &str, (host, port): &'a (String, i64)) -> PyResult<(&'a str, u16)> {
+pub(super) fn address<'a>(name: &str, (host, port): &'a (String, i64)) -> PyResult<(&'a str, u16)> {
     let port = u16::try_from(*port).map_err(|_| {
         PyOverflowError::new_err(format!("{name}: port must be 0-65535, not {port}"))
     })?;
     Ok((host, port))
 }
 
-fn pair(address: SocketAddr) -> (String, u16) {
+pub(super) fn pair(address: SocketAddr) -> (String, u16) {
     (address.ip().to_string(), address.port())
 }
 
-fn relay_error(py: Python<'_>, error: &RelayError) -> PyErr {
+pub(super) fn relay_error(py: Python<'_>, error: &RelayError) -> PyErr {
     /// The resolver's number for an unknown name; the standard library's class carries it.
     const EAI_NONAME: i32 = -2;
     let text = error.to_string();
@@ -446,7 +446,7 @@ fn verdict(verdict: Verdict) -> VerdictTuple {
     (verdict.ordinal.0, reason, effects, verdict.delay.as_secs_f64())
 }
 
-fn link_stats<'py>(py: Python<'py>, stats: &LinkStats) -> PyResult<Bound<'py, PyDict>> {
+pub(super) fn link_stats<'py>(py: Python<'py>, stats: &LinkStats) -> PyResult<Bound<'py, PyDict>> {
     let dropped = PyDict::new(py);
     for (reason, count) in stats.dropped_by_reason() {
         dropped.set_item(reason.as_str(), count)?;

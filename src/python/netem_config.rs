@@ -252,7 +252,7 @@ pub(super) fn direction(word: &str) -> PyResult<Direction> {
     })
 }
 
-fn read_seed(seed: &Bound<'_, PyAny>) -> PyResult<Seed> {
+pub(super) fn read_seed(seed: &Bound<'_, PyAny>) -> PyResult<Seed> {
     seed.extract().map(Seed).map_err(|_| {
         PyValueError::new_err(format!("seed: {seed} is no seed: give an integer, 0 to 2**64 - 1"))
     })

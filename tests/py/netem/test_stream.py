@@ -17,6 +17,8 @@ import time
 
 import pytest
 
+from udpcore import netem
+
 NETEM = [sys.executable, "-m", "udpcore", "netem"]
 PATIENCE_S = 50
 BODY = bytes(range(256)) * 4096
@@ -206,3 +208,44 @@ def test_what_a_stream_cannot_do_is_refused_with_the_reason(options, message):
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_stream_proxy_in_python_late_changed_and_closed():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        netem.Proxy(server.getsockname(), protocol="tcp", up={"latency": 0.02}, seed=7) as proxy,
+        socket.create_connection(proxy.address, timeout=PATIENCE_S) as client,
+    ):
+        assert isinstance(proxy, netem.StreamProxy)
+        conn, _ = server.accept()
+        with conn:
+            begin = time.monotonic()
+            client.sendall(b"late")
+            assert conn.recv(100) == b"late"
+            assert time.monotonic() - begin >= 0.02
+            assert "'latency': 0.02" in repr(proxy)
+            proxy.set(down={"reset_peer": "0s"})
+            with pytest.raises(ConnectionResetError):
+                client.recv(1)
+        proxy.close()
+        stats = proxy.stats()
+    assert stats.is_balanced
+    assert (stats.connections_total, stats.resets, stats.up.delivered_bytes) == (1, 1, 4)
+    assert proxy.closed
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "message"),
+    [
+        ({"loss": "1%"}, ValueError, "loss: it happens to packets, and TCP repairs it"),
+        ({"up": {"reorder": "1%"}}, ValueError, "reorder: it happens to packets"),
+        ({"jitter": "5ms"}, ValueError, "jitter 5ms is more than the delay"),
+        ({"bandwith": "1mbit"}, TypeError, "unknown option 'bandwith'"),
+        ({"slicer": 0}, ValueError, "out of range"),
+        ({"seed": -1}, ValueError, "seed: -1 is no seed"),
+        ({"protocol": "sctp"}, ValueError, "protocol: 'sctp' is unknown"),
+    ],
+)
+def test_what_a_stream_proxy_cannot_do_raises(options, kind, message):
+    with pytest.raises(kind, match=message):
+        netem.Proxy(("127.0.0.1", 9), **{"protocol": "tcp", **options})
