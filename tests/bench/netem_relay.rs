@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 const WINDOW: usize = 64;
 const SIZE_BYTES: usize = 100;
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1000);
 const FLOWS: usize = 10_000;
 
@@ -69,6 +69,8 @@ const MANY: Load = Load { name: "10,000 flows", flows: FLOWS, ..PLAIN };
 fn main() {
     let only: Vec<String> =
         std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_json = std::env::args().any(|word| word == "--json");
+    let mut rows = Vec::new();
     let echo = Echo::start(false);
     let blocks = Echo::start(true);
     let mut relays: Vec<Relay> = Vec::new();
@@ -86,18 +88,54 @@ fn main() {
         if load == MANY {
             // One of its own: it has met nobody yet. One flow beside it, in the same rounds.
             let fresh = Relay::netem(" many", echo.address);
-            compare(&[(PLAIN, &relays[0]), (load, &fresh)], load, echo.address);
+            let found = compare(&[(PLAIN, &relays[0]), (load, &fresh)], load, echo.address);
+            let [one, many] = [&found[0], &found[1]];
+            let bytes = many.flow_bytes;
+            let rate = (many.echoes_per_s, one.echoes_per_s);
+            rows.push(row("10,000 flows, beside one flow", rate, "echoes/s", ">= 0.8"));
+            rows.push(row("memory of a flow, its log included", (bytes, 2048.0), "bytes", "<= 1"));
             continue;
         }
         // The echo server in blocks has relays of its own, told apart by a space.
         let suited = relays.iter().filter(|relay| relay.name.ends_with(' ') == load.both_ends);
         let suited: Vec<(Load, &Relay)> = suited.map(|relay| (load, relay)).collect();
         let direct = if load.both_ends { blocks.address } else { echo.address };
-        compare(&suited, load, direct);
+        let found = compare(&suited, load, direct);
+        let Some(nginx) = suited.iter().position(|(_, relay)| relay.name.trim() == "nginx") else {
+            continue;
+        };
+        let (ours, peer) = (&found[0], &found[nginx]);
+        let (rate, cpu) = ((ours.echoes_per_s, peer.echoes_per_s), (ours.cpu_us, peer.cpu_us));
+        let bar = match load.name {
+            _ if load == ONE => {
+                let trips = (ours.p50_us, peer.p50_us);
+                rows.push(row("pinned round trip, beside nginx", trips, "us", "<= 1.15"));
+                continue;
+            }
+            _ if load == PLAIN => {
+                rows.push(row("64 x 100 B in flight: CPU, beside nginx", cpu, "us", "<= 0.65"));
+                ">= 1.2"
+            }
+            _ if load == SENDER => ">= 2",
+            _ => ">= 6",
+        };
+        rows.push(row(&format!("{}, beside nginx", load.name), rate, "echoes/s", bar));
+    }
+    if is_json {
+        println!("{{\"subject\": \"netem relay\", \"rows\": [{}]}}", rows.join(", "));
     }
 }
 
-fn compare(relays: &[(Load, &Relay)], load: Load, direct: SocketAddr) {
+fn row(work: &str, (ours, peer): (f64, f64), unit: &str, bar: &str) -> String {
+    format!(
+        "{{\"work\": \"{work}\", \"ours\": {ours:.2}, \"peer\": {peer:.2}, \"unit\": \"{unit}\", \
+         \"ratio\": {:.2}, \"bar\": \"{bar}\"}}",
+        ours / peer
+    )
+}
+
+/// The medians of each, in the order of `relays`, then those without any relay.
+fn compare(relays: &[(Load, &Relay)], load: Load, direct: SocketAddr) -> Vec<Round> {
     let mut results = vec![Vec::new(); relays.len() + 1];
     for _ in 0..ROUNDS {
         for ((load, relay), results) in relays.iter().zip(&mut results) {
@@ -106,6 +144,7 @@ fn compare(relays: &[(Load, &Relay)], load: Load, direct: SocketAddr) {
         }
         results[relays.len()].push(measure(load, direct, None));
     }
+    let mut medians = Vec::new();
     let names = relays.iter().map(|(_, relay)| relay.name.trim()).chain(["direct"]);
     for (name, results) in names.zip(&results) {
         let median = |of: fn(&Round) -> f64| {
@@ -113,18 +152,27 @@ fn compare(relays: &[(Load, &Relay)], load: Load, direct: SocketAddr) {
             values.sort_by(f64::total_cmp);
             values[values.len() / 2]
         };
+        let of = Round {
+            echoes_per_s: median(|round| round.echoes_per_s),
+            cpu_us: median(|round| round.cpu_us),
+            p50_us: median(|round| round.p50_us),
+            lost: results.iter().map(|round| round.lost).sum(),
+            flow_bytes: results[0].flow_bytes,
+        };
         println!(
             "  {name:<10}{:>10.0} echoes/s  {:>6.2} us CPU an echo  {:>7.1} us p50  {} lost{}",
-            median(|round| round.echoes_per_s),
-            median(|round| round.cpu_us),
-            median(|round| round.p50_us),
-            results.iter().map(|round| round.lost).sum::<u64>(),
-            match results[0].flow_bytes {
+            of.echoes_per_s,
+            of.cpu_us,
+            of.p50_us,
+            of.lost,
+            match of.flow_bytes {
                 0.0 => String::new(),
                 bytes => format!("  {bytes:.0} bytes a flow"),
             },
         );
+        medians.push(of);
     }
+    medians
 }
 
 #[derive(Clone)]
