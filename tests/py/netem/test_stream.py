@@ -8,6 +8,7 @@ import hashlib
 import http.server
 import json
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -160,6 +161,38 @@ def test_iperf3_udp_through_stream_and_relay_together(start, iperf):
     # iperf3 counts what is missing below the highest number that came.
     assert abs(total["lost_packets"] - stats["up"]["dropped"]["loss"]) <= 5
     assert 7 < total["lost_percent"] < 13
+
+
+def test_dig_asks_nsd_by_udp_through_the_relay_and_by_tcp_through_the_stream(start, tmp_path):
+    """One port, two drivers, as with iperf3; what is lost by UDP is asked again."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "zone").write_text(
+        "$ORIGIN example.\n@ 60 IN SOA ns. root. 1 60 60 60 60\n@ IN NS ns.\nwww IN A 192.0.2.1\n"
+    )
+    files = f'zonesdir: "{tmp_path}"\npidfile: ""\nxfrdfile: "{tmp_path}/x"\nxfrdir: "{tmp_path}"'
+    (tmp_path / "nsd.conf").write_text(
+        f'server:\nip-address: 127.0.0.1@{port}\nusername: ""\nchroot: ""\ndatabase: ""\n{files}\n'
+        "remote-control:\ncontrol-enable: no\nzone:\nname: example\nzonefile: zone\n"
+    )
+    nsd = shutil.which("nsd", path="/usr/sbin:/sbin:/usr/bin")
+    server = subprocess.Popen(
+        [nsd, "-d", "-c", str(tmp_path / "nsd.conf")], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        stream, at = start("stream", port, "--latency", "5ms", "--slicer", "3B")
+        relay, _ = start("relay", port, "--up-loss", "40%", "--delay", "5ms", listen=at)
+        for transport in ("+notcp", "+tcp"):
+            words = ["dig", "@127.0.0.1", "-p", str(at), "www.example", transport, "+tries=40"]
+            words += ["+timeout=1", "+short"]
+            done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
+            # Above it dig says which attempts were lost.
+            assert done.stdout.splitlines()[-1:] == ["192.0.2.1"], done.stdout
+        assert finish(relay)["up"]["delivered"] >= 1
+        assert finish(stream)["connections"] >= 1
+    finally:
+        server.kill()
+        server.communicate()
 
 
 def test_a_session_of_single_keys_keeps_its_order_and_both_ends_close(start):
