@@ -48,7 +48,16 @@ struct Contents {
     address: Option<(Address, Py<PyAny>)>,
 }
 
-/// Memory for many datagrams.
+/// Memory for `capacity` datagrams of up to `bufsize` bytes each, filled again and again.
+///
+/// `recvmmsg_into(batch)` fills it, `len(batch)` says with how many; `batch[i]` is a memoryview
+/// of a datagram, `batch.address(i)` its sender, `batch.datagram(i)` a copy with what the kernel
+/// tells, `batch.to_list()` copies all. The memory never moves: a view stays good as long as it
+/// lives, and shows whatever was received last. The batch itself is bytes-like, all of its
+/// memory. `sendmmsg(batch)` sends each datagram back to where it came from.
+///
+/// `ValueError` for a capacity beyond 65,536 or a size below 1, `MemoryError`; `BufferError` when
+/// a second call uses it at the same time.
 #[pyclass(frozen, module = "udpcore")]
 pub(crate) struct DatagramBatch {
     room: Room,

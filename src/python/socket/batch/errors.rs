@@ -19,6 +19,11 @@ const ERRORS_MAX: usize = 64;
 const DATA_MAX: usize = 2048;
 
 /// An ICMP error, or a local one, about a datagram sent earlier.
+///
+/// `errno`: the system's number, for example `errno.ECONNREFUSED`; `origin`: "icmp", "icmp6" or
+/// "local"; `icmp_type` and `icmp_code` (RFC 792, RFC 4443); `mtu`: how long the path takes, if
+/// that was the reason; `offender`: the address of the machine that complains; `address`: where
+/// the datagram was going; `data`: its beginning; `timestamp_ns`: when, if asked for.
 #[pyclass(frozen, get_all, module = "udpcore.batch")]
 pub(crate) struct DatagramError {
     errno: i32,

@@ -5,7 +5,13 @@ use pyo3::prelude::*;
 use super::super::address::format_v6;
 use crate::io::batch::facts::Facts;
 
-/// One received datagram and what the kernel tells about it.
+/// One received datagram and what the kernel tells about it; what it does not is None.
+///
+/// `data` and `address` (the sender); `truncated`: its end did not fit; `timestamp_ns`: when it
+/// arrived, nanoseconds since 1970; `interface`: number of the interface it arrived at;
+/// `destination`: the IP address it was sent to; `tos`: the type-of-service octet, `dscp` its
+/// upper six bits (RFC 2474), `ecn` its lower two (RFC 3168); `ttl`: the hop limit on arrival;
+/// `overflow`: how many datagrams the socket's full queue has cost so far.
 #[pyclass(frozen, module = "udpcore.batch")]
 pub(crate) struct Datagram {
     #[pyo3(get)]
