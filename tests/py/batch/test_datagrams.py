@@ -234,7 +234,7 @@ def test_descriptors_that_come_along_are_not_taken():
         ):
             udpcore.send_fds(one, [b"x"], [one.fileno()])
             take()
-            assert len(os.listdir("/proc/self/fd")) == before
+            assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_the_methods_are_the_functions(make):

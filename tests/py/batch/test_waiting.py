@@ -205,4 +205,4 @@ def test_no_descriptor_and_little_memory_are_lost(make):
     before, descriptors = resident(), len(os.listdir("/proc/self/fd"))
     work(1500)
     assert resident() - before < 1 << 20
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
