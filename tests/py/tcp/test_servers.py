@@ -76,7 +76,11 @@ def serve(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
     servers: list[Any] = []
 
     def start(**options: Any) -> Any:
-        options = {"framing": FRAMING, "idle_timeout": PATIENCE, "write_timeout": 0.2} | options
+        options = {
+            "framing": FRAMING,
+            "idle_timeout": PATIENCE,
+            "write_timeout": PATIENCE,
+        } | options
         if request.param == "threads":
             server: Any = tcp.Server(echo, **options)
         else:
@@ -192,7 +196,7 @@ def test_a_client_that_drips_bytes(serve):
 
 
 def test_a_client_that_never_reads(serve):
-    server = serve()
+    server = serve(write_timeout=0.1)
     with raw(server) as client:
         client.sendall(FRAMING.compose(b"flood"))
         until(server, timeouts=1)
@@ -212,7 +216,7 @@ def test_a_handler_that_fails_is_logged_and_hurts_nobody_else(serve, caplog):
 
 
 def test_all_rude_clients_at_once_and_the_books_balance(serve):
-    server = serve(idle_timeout=0.3)
+    server = serve(idle_timeout=1.5, write_timeout=0.1)
     good_done = threading.Event()
 
     def good():
@@ -264,7 +268,7 @@ def test_a_clean_stop_lets_handlers_finish(serve):
 
 
 def test_a_stop_ends_a_busy_connection_after_its_timeout(serve):
-    server = serve(write_timeout=PATIENCE)
+    server = serve()
     with raw(server) as client:
         client.sendall(FRAMING.compose(b"flood"))
         assert client.recv(1)
