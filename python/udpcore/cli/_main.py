@@ -13,6 +13,7 @@ from udpcore.cli._parser import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USA
 
 #: verb -> (module, one line of help). A verb's module is imported only when the verb is asked for.
 VERBS: dict[str, tuple[str, str]] = {
+    "bench": ("udpcore.cli.bench", "how fast this machine is, beside the standard module"),
     "demo": ("udpcore.cli.demo", "send a file three ways through the same bad link"),
     "discover": ("udpcore.cli.discover", "find services on the local network, or announce one"),
     "dhcp": ("udpcore.cli.dhcp", "what DHCP servers would offer, without taking a lease"),
@@ -22,7 +23,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "game": ("udpcore.cli.game", "a game's positions: server and player"),
     "metrics": ("udpcore.cli.metrics", "a StatsD server, with Prometheus and Graphite"),
     "multicast": ("udpcore.cli.multicast", "send to a multicast group, or listen to one"),
-    "netem": ("udpcore.cli.netem", "the network emulator: relay, bridge"),
+    "netem": (
+        "udpcore.cli.netem",
+        "the network emulator: relay, stream, bridge, run, replay, shrink",
+    ),
     "packet": ("udpcore.cli.packet", "draw the packets of a capture as the RFCs do"),
     "ping": ("udpcore.cli.ping", "round-trip times to an echo server"),
     "plot": ("udpcore.cli.plot", "a connection's trace (QLOGDIR) as a picture"),
