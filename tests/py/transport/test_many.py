@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from udpcore import netem
@@ -19,6 +20,12 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
 
 
+def connected(endpoint: TransportEndpoint, address: tuple[str, int]) -> Connection:
+    raw = endpoint.connect(address)
+    raw.wait_connected(40)
+    return Connection(raw, endpoint)
+
+
 def test_a_thousand_idle_connections_stay_alive_and_small():
     options = {"keep_alive": 1.0, "idle_timeout": 20.0, "handshake_timeout": 40.0}
     with (
@@ -27,13 +34,9 @@ def test_a_thousand_idle_connections_stay_alive_and_small():
     ):
         endpoint = TransportEndpoint(("127.0.0.1", 0), False, b"s", False, options)
         before = resident_bytes()
-        ours = []
-        for _ in range(CONNECTIONS // 50):
-            # Fifty at a time: the handshakes of all at once would be a flood.
-            batch = [endpoint.connect(proxy.address) for _ in range(50)]
-            for raw in batch:
-                raw.wait_connected(40)
-            ours += [Connection(raw, endpoint) for raw in batch]
+        # Fifty at a time: the handshakes of all at once would be a flood.
+        with ThreadPoolExecutor(50) as pool:
+            ours = list(pool.map(lambda _: connected(endpoint, proxy.address), range(CONNECTIONS)))
         theirs = [server.accept(timeout=40) for _ in range(CONNECTIONS)]
         # Three rounds of keep-alives, of which every tenth packet is lost.
         time.sleep(3)
