@@ -58,8 +58,11 @@ impl Driver {
             let received = self.receive(shared);
             let Some(deadline) = self.fill(shared) else { break };
             self.write_traces(shared);
+            // Asked before sending: with something to send, `fill` did not mark the thread as
+            // asleep, and whoever brings work meanwhile does not wake it. One more round does.
+            let had_work = received || !self.outbox.is_empty();
             let is_blocked = self.send();
-            let is_idle = !received && self.outbox.is_empty() && deadline != Some(Duration::ZERO);
+            let is_idle = !had_work && deadline != Some(Duration::ZERO);
             if !is_idle && !is_blocked {
                 continue;
             }

@@ -143,7 +143,9 @@ fn wait_then<T>(
         if wait(lease.fd(), interest, deadline)? == Waited::TimedOut {
             return Ok(None);
         }
-        match operation(lease.fd(), 0) {
+        // The descriptor is non-blocking already. But where another thread detached and closed it
+        // during the wait, the number may by now be a blocking socket of somebody else's.
+        match operation(lease.fd(), libc::MSG_DONTWAIT) {
             Ok(done) => return Ok(Some(done)),
             // Somebody else took the data, or the checksum was wrong: wait again. A UNIX
             // datagram socket is always "ready" for a peer whose queue is full, hence the pauses.

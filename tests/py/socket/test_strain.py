@@ -12,9 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+import udpcore
 
 OPERATIONS = int(os.environ.get("UDPCORE_SOAK_OPERATIONS", "100000"))
 STORM_SECONDS = 1.0
@@ -151,6 +154,36 @@ def test_a_storm_of_closing_and_detaching(sock: Any) -> None:
     os.close(writer)
 
 
+def test_a_number_that_changes_hands_during_a_wait_blocks_nobody() -> None:
+    """A call with a timeout ends in time even where its number is a blocking socket by then."""
+    waiting = udpcore.socket(udpcore.AF_INET, udpcore.SOCK_DGRAM)
+    waiting.bind(("127.0.0.1", 0))
+    waiting.settimeout(0.5)
+    address = waiting.getsockname()
+    outcome: list[BaseException] = []
+
+    def receive() -> None:
+        try:
+            waiting.recvfrom(100)
+        except OSError as error:
+            outcome.append(error)
+
+    with udpcore.socket(udpcore.AF_INET, udpcore.SOCK_DGRAM) as other:
+        kept = os.dup(waiting.fileno())
+        thread = threading.Thread(target=receive, daemon=True)
+        thread.start()
+        time.sleep(0.1)
+        number = waiting.detach()
+        os.dup2(other.fileno(), number)
+        # Wakes the wait, which began on the old socket; the call then finds the other one.
+        other.sendto(b"for the old one", address)
+        thread.join(timeout=10)
+        assert not thread.is_alive()
+        os.close(number)
+        os.close(kept)
+    assert [type(error) for error in outcome] == [TimeoutError]
+
+
 FORKED = """
 import os, threading
 import socket
@@ -203,6 +236,16 @@ with s:
 """
 
 
+def wait_until_asleep(pid: int) -> None:
+    """Until the process waits in the kernel: a signal between Python's last look and the system
+    call is seen only after the call, in CPython too."""
+    in_a_row = 0
+    while in_a_row < 10:
+        time.sleep(0.01)
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+        in_a_row = in_a_row + 1 if state == "S" else 0
+
+
 @pytest.mark.parametrize("timeout", [0, 60])
 @pytest.mark.parametrize(("way", "code"), [("default", -signal.SIGTERM), ("handler", 3)])
 def test_sigterm(sock: Any, way: str, code: int, timeout: int) -> None:
@@ -212,6 +255,7 @@ def test_sigterm(sock: Any, way: str, code: int, timeout: int) -> None:
         try:
             assert child.stdout is not None
             assert child.stdout.readline() == "ready\n"
+            wait_until_asleep(child.pid)
             child.terminate()
             assert child.wait(20) == code
         finally:

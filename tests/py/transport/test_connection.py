@@ -26,6 +26,17 @@ def test_messages_keep_their_bounds_and_order(pair_of, options):
     assert client.recv(timeout=10) == b"answer"
 
 
+def test_what_comes_while_the_thread_sends_is_sent_too():
+    """A message given between the thread's last look and its sleep must not wait for a timer."""
+    for _ in range(100):
+        with listen() as server, connect(server.address) as client:
+            there = server.accept(timeout=10)
+            for number in range(20):
+                client.send(b"%d" % number)
+                assert there.recv(timeout=5) == b"%d" % number
+            client.abort()
+
+
 def test_the_largest_message_and_one_byte_more(pair):
     client, server = pair
     largest = bytes(16 << 20)
