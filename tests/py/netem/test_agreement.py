@@ -30,9 +30,9 @@ GOLDEN = ["fb27e46c9f800a9f", "4c04605496a462c3", "93bd5b69238eaece", "f4f320aac
 SEND = f"""
 import os, socket, subprocess, sys
 server = os.environ["NETEM_SERVER"]
-# Flow 0: the neighbour is known before the packets that count.
-while subprocess.run(["ping", "-c", "1", "-W", "1", server], stdout=subprocess.DEVNULL).returncode:
-    pass
+# Flow 0, and one only: a second ping would be a second flow. The neighbour is known before the
+# packets that count.
+subprocess.run(["ping", "-c", "1", "-w", "30", server], stdout=subprocess.DEVNULL, check=True)
 for flow in range({FLOWS}):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         for number in range({PACKETS}):

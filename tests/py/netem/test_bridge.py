@@ -85,6 +85,7 @@ def test_tcp_survives_a_bad_wire(wire):
 
 def test_udp_passes_in_order(wire):
     bridge, server = wire.bridge("--jitter", "2ms", "--delay", "2ms"), wire.server()
+    wire.meet()
     assert udp_numbers(wire, server) == list(range(500))
     wire.finish(bridge)
 
@@ -92,6 +93,7 @@ def test_udp_passes_in_order(wire):
 def test_drop_duplicate_and_reorder_do_what_they_say(wire):
     bad = ["--up-loss", "10%", "--up-duplicate", "5%", "--up-reorder", "5%", "--seed", "7"]
     bridge, server = wire.bridge(*bad), wire.server()
+    wire.meet()
     numbers = udp_numbers(wire, server, count=1000, ends=20)
     summary = wire.finish(bridge)
     lost = set(range(1000)) - set(numbers)

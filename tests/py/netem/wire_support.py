@@ -105,6 +105,12 @@ class Wire:
         done = self.run("a", [sys.executable, "-c", textwrap.dedent(code)])
         assert done.returncode == 0, done.stderr
 
+    def meet(self):
+        """Make the neighbours known: until they are, the kernel keeps some packets and drops the
+        rest, and on a busy machine that may take long."""
+        done = self.run("a", ["ping", "-c", "1", "-w", "20", ADDRESSES["b"][0]])
+        assert done.returncode == 0, done.stdout + done.stderr
+
     def finish(self, bridge):
         """End the bridge and return its summary."""
         bridge.send_signal(signal.SIGINT)
