@@ -14,6 +14,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import time
@@ -129,6 +130,9 @@ def main() -> int:
     wanted = [name for name in options.only.split(",") if name] or list(known)
     if unknown := [name for name in wanted if name not in known]:
         parser.error(f"{', '.join(unknown)}: no such subject; there are {', '.join(known)}")
+    # A shell starts background jobs with SIGINT ignored, and programs that the subjects end with it
+    # would inherit that and never stop.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     RESULTS.mkdir(exist_ok=True)
     failed = []
     for number, name in enumerate([] if options.page else wanted, 1):
