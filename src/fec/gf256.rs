@@ -3,6 +3,9 @@
 //! Addition is XOR. Tables are computed at compile time; whole chunks are the business of
 //! `kernel`.
 
+use std::iter::Product;
+use std::ops::{Div, Mul};
+
 /// The polynomial, without its highest bit.
 const POLYNOMIAL: u8 = 0x1d;
 
@@ -33,6 +36,55 @@ pub const fn multiply(a: u8, b: u8) -> u8 {
 pub const fn inverse(a: u8) -> u8 {
     assert!(a != 0, "zero has no inverse");
     EXP[255 - LOG[a as usize] as usize]
+}
+
+/// A number other than zero by its logarithm: a product of many is a sum, reduced once.
+///
+/// ```
+/// use udpcore::fec::gf256::{Log, inverse, multiply};
+/// let quotient = Log::of(7) * Log::of(9) / Log::of(5);
+/// assert_eq!(quotient.number(), multiply(multiply(7, 9), inverse(5)));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log(u32);
+
+impl Log {
+    /// The logarithm of `a`.
+    ///
+    /// # Panics
+    /// Zero has none: asking for it is a bug in the caller.
+    pub fn of(a: u8) -> Self {
+        assert!(a != 0, "zero has no logarithm");
+        Self(u32::from(LOG[usize::from(a)]))
+    }
+
+    /// The number it stands for.
+    pub fn number(self) -> u8 {
+        EXP[(self.0 % 255) as usize]
+    }
+}
+
+impl Mul for Log {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+}
+
+impl Div for Log {
+    type Output = Self;
+
+    fn div(self, other: Self) -> Self {
+        // 2^255 = 1: a multiple of 255, not below the divisor, keeps the difference positive.
+        Self(self.0 + other.0.next_multiple_of(255) - other.0)
+    }
+}
+
+impl Product for Log {
+    fn product<I: Iterator<Item = Self>>(factors: I) -> Self {
+        factors.fold(Self(0), Mul::mul)
+    }
 }
 
 const fn times_two(a: u8) -> u8 {

@@ -3,12 +3,13 @@
 //!
 //! Up to 255 chunks the code is over GF(2^8) with a Cauchy matrix: the coefficient of source `j`
 //! in repair `i` is 1 / ((255 - i) + j), so a repair chunk does not depend on how many others
-//! there are. Its square parts have a closed-form inverse (Cauchy 1841; Schechter 1959), which
-//! costs O(losses²). Above 255 chunks the library `reed-solomon-simd` (GF(2^16)) does the work.
+//! there are. Its square parts have a closed-form inverse (Cauchy 1841; Schechter 1959), and so has
+//! the matrix that recovers the lost from the rest, which costs O(losses · k). Above 255 chunks
+//! the library `reed-solomon-simd` (GF(2^16)) does the work.
 
 use thiserror::Error;
 
-use crate::fec::gf256::{inverse, multiply};
+use crate::fec::gf256::{Log, inverse};
 use crate::fec::kernel::{Kernel, Matrix, combine};
 
 /// Chunks, source and repair together, that GF(2^8) can number.
@@ -206,7 +207,7 @@ impl ReedSolomon {
         Ok(lost.into_iter().filter_map(|i| Some((i, found.get(&i)?.clone()))).collect())
     }
 
-    /// Two passes: what the repairs say of the lost chunks alone, then the inverse.
+    /// Every lost chunk as one sum over the chunks that are there.
     fn solve<'a>(
         &self,
         lost: &[usize],
@@ -214,24 +215,12 @@ impl ReedSolomon {
         repairs: &[(usize, &'a [u8])],
         len: usize,
     ) -> Vec<(usize, Vec<u8>)> {
-        let (numbers, known): (Vec<usize>, Vec<&[u8]>) = present.unzip();
-        let rows: Vec<usize> = repairs.iter().map(|&(row, _)| row).collect();
-        let sums = Matrix::new(rows.len(), known.len() + rows.len(), |row, column| {
-            match numbers.get(column) {
-                Some(&number) => coefficient(rows[row], number),
-                // The repair chunk itself, the others not.
-                None => u8::from(column - numbers.len() == row),
-            }
-        });
-        let chunks: Vec<&[u8]> =
-            known.into_iter().chain(repairs.iter().map(|&(_, chunk)| chunk)).collect();
-        let mut buffer = vec![0; rows.len() * len];
-        let mut outputs: Vec<&mut [u8]> = buffer.chunks_exact_mut(len).collect();
-        combine(self.kernel, &sums, &chunks, &mut outputs);
-        let sums: Vec<&[u8]> = buffer.chunks_exact(len).collect();
+        let (numbers, mut chunks): (Vec<usize>, Vec<&[u8]>) = present.unzip();
+        chunks.extend(repairs.iter().map(|&(_, chunk)| chunk));
+        let rows = repairs.iter().map(|&(row, _)| row);
         let mut found = vec![vec![0; len]; lost.len()];
         let mut outputs: Vec<&mut [u8]> = found.iter_mut().map(Vec::as_mut_slice).collect();
-        combine(self.kernel, &cauchy_inverse(&rows, lost), &sums, &mut outputs);
+        combine(self.kernel, &recovery(lost, &numbers, rows), &chunks, &mut outputs);
         lost.iter().copied().zip(found).collect()
     }
 
@@ -258,26 +247,26 @@ fn row_point(row: usize) -> u8 {
     255 - row as u8
 }
 
-/// The inverse of the Cauchy matrix of `rows` × `columns` (as many of each).
+/// The matrix that gives the `lost` sources from the `known` ones and the repairs `rows`, in that
+/// order of columns.
 ///
-/// Entry (i, j) is ∏ₖ(xⱼ + yₖ)(xₖ + yᵢ) / ((xⱼ + yᵢ) ∏_{k≠j}(xⱼ + xₖ) ∏_{k≠i}(yᵢ + yₖ)), with the
-/// x of the rows and the y of the columns; addition is XOR. Products per row and per column are
-/// computed once.
-fn cauchy_inverse(rows: &[usize], columns: &[usize]) -> Matrix {
-    let x: Vec<u8> = rows.iter().map(|&row| row_point(row)).collect();
-    let y: Vec<u8> = columns.iter().map(|&column| column as u8).collect();
-    let factor = |own: u8, others: &[u8], same: &[u8]| {
-        let top = others.iter().fold(1, |product, &other| multiply(product, own ^ other));
-        let bottom = same
-            .iter()
-            .filter(|&&other| other != own)
-            .fold(1, |product, &other| multiply(product, own ^ other));
-        multiply(top, inverse(bottom))
+/// With the points y of the lost, z of the known, x of the rows, a(t) = ∏(xᵣ + t) and
+/// b(t) = ∏(yₗ + t), where a factor that is zero is left out (addition is XOR), the entry of the
+/// lost yᵢ and the column at the point p, a z or an x, is a(yᵢ)/b(yᵢ) · b(p)/a(p) / (p + yᵢ).
+/// For the columns x that is the inverse of a Cauchy matrix; for the columns z its product with
+/// the Cauchy matrix of rows and known sources, so no second pass over the chunks is needed.
+fn recovery(lost: &[usize], known: &[usize], rows: impl Iterator<Item = usize>) -> Matrix {
+    let x: Vec<u8> = rows.map(row_point).collect();
+    let y: Vec<u8> = lost.iter().map(|&column| column as u8).collect();
+    let points: Vec<u8> =
+        known.iter().map(|&column| column as u8).chain(x.iter().copied()).collect();
+    let product = |own: u8, others: &[u8]| -> Log {
+        others.iter().filter(|&&other| other != own).map(|&other| Log::of(own ^ other)).product()
     };
-    let by_row: Vec<u8> = x.iter().map(|&x_j| factor(x_j, &y, &x)).collect();
-    let by_column: Vec<u8> = y.iter().map(|&y_i| factor(y_i, &x, &y)).collect();
-    Matrix::new(columns.len(), rows.len(), |i, j| {
-        multiply(multiply(by_column[i], by_row[j]), inverse(x[j] ^ y[i]))
+    let by_lost: Vec<Log> = y.iter().map(|&p| product(p, &x) / product(p, &y)).collect();
+    let by_column: Vec<Log> = points.iter().map(|&p| product(p, &y) / product(p, &x)).collect();
+    Matrix::new(y.len(), points.len(), |i, column| {
+        (by_lost[i] * by_column[column] / Log::of(points[column] ^ y[i])).number()
     })
 }
 

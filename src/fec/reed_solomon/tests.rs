@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::fec::gf256::multiply;
 
 /// Chunks whose bytes all differ from seed to seed.
 fn chunks(count: usize, len: usize, seed: u64) -> Vec<Vec<u8>> {
