@@ -28,7 +28,7 @@ ENVIRONMENT = os.environ | {
 }
 STUBTEST_ALLOWLIST = ROOT / "tests" / "tools" / "stubtest-allowlist.txt"
 CPYTHON_SUITE = ROOT / "tests" / "tools" / "cpython_suite.py"
-BENCH_PEERS = ROOT / "tests" / "bench" / "peers" / "Cargo.toml"
+PEERS = ["--manifest-path", ROOT / "tests" / "bench" / "peers" / "Cargo.toml"]
 DEMO_NAMES = 40
 CARGO_FLAGS = ["--workspace", "--all-targets", "--locked"]
 
@@ -50,12 +50,8 @@ def lint_steps() -> list[Step]:
     return [
         command("rustfmt", "cargo", "fmt", "--all", "--check"),
         # A workspace of its own, so that nobody who uses the package compiles its peers.
-        command("rustfmt, bench peers", "cargo", "fmt", "--check", "--manifest-path", BENCH_PEERS),
-        command(
-            "lock file of bench peers",
-            *"cargo fetch -q --locked --manifest-path".split(),
-            BENCH_PEERS,
-        ),
+        command("bench peers' format", "cargo", "fmt", "--check", *PEERS),
+        command("bench peers' lock", "cargo", "fetch", "-q", "--locked", *PEERS),
         command("clippy", "cargo", "clippy", *CARGO_FLAGS, "--all-features", "--", "-Dwarnings"),
         command("ruff format", BIN / "ruff", "format", "--check"),
         command("ruff", BIN / "ruff", "check"),

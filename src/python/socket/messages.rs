@@ -115,12 +115,14 @@ fn control_item(item: &Bound<'_, PyAny>) -> PyResult<(c_int, c_int, Vec<u8>)> {
     Ok((level, kind, Input::of(item.get_item(2)?)?.to_vec()))
 }
 
-/// The optional `ancbufsize` and `flags`.
-fn receive_options(args: &Args<'_, '_, 3>) -> PyResult<(usize, c_int)> {
-    let control_len = args.optional(1).map_or(Ok(0), size_of)?;
-    let flags = args.int_or(2, 0)?;
-    match usize::try_from(control_len) {
-        Ok(len) if len <= c_int::MAX as usize => Ok((len, flags)),
+/// The optional `ancbufsize` and `flags`. Numbers are read before any is judged, as in CPython.
+fn receive_options(args: &Args<'_, '_, 3>) -> PyResult<(isize, c_int)> {
+    Ok((args.optional(1).map_or(Ok(0), size_of)?, args.int_or(2, 0)?))
+}
+
+fn control_room(len: isize) -> PyResult<usize> {
+    match usize::try_from(len) {
+        Ok(len) if len <= c_int::MAX as usize => Ok(len),
         _ => Err(PyValueError::new_err("invalid ancillary data buffer length")),
     }
 }
@@ -131,11 +133,12 @@ pub(super) fn recvmsg<'py>(
     socket: &Socket,
     args: &Args<'_, 'py, 3>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let len = usize::try_from(args.size(0)?)
-        .map_err(|_| PyValueError::new_err("negative buffer size in recvmsg()"))?;
+    let len = args.size(0)?;
     let (control_len, flags) = receive_options(args)?;
+    let len = usize::try_from(len)
+        .map_err(|_| PyValueError::new_err("negative buffer size in recvmsg()"))?;
     let room = BytesRoom::new(py, len)?;
-    let message = Incoming::new([room.target()].into_iter(), control_len);
+    let message = Incoming::new([room.target()].into_iter(), control_room(control_len)?);
     let (received, message) = receive_message(py, socket, message, len, flags)?;
     // Descriptors that came with the message are in `message`; a failure here cannot leak data.
     finish(py, &message, room.finish(received)?)
@@ -147,6 +150,7 @@ pub(super) fn recvmsg_into<'py>(
     socket: &Socket,
     args: &Args<'_, 'py, 3>,
 ) -> PyResult<Bound<'py, PyTuple>> {
+    let (control_len, flags) = receive_options(args)?;
     let mut buffers = Vec::with_capacity(4);
     for_each(args.get(0)?, "recvmsg_into() argument 1 must be an iterable", |item| {
         let text = "recvmsg_into() argument 1 must be an iterable of single-segment read-write \
@@ -157,7 +161,7 @@ pub(super) fn recvmsg_into<'py>(
     if buffers.len() > c_int::MAX as usize {
         return Err(os_error_text("recvmsg_into() argument 1 is too long"));
     }
-    let (control_len, flags) = receive_options(args)?;
+    let control_len = control_room(control_len)?;
     let pieces = buffers.iter().map(View::target);
     let len = pieces.clone().fold(0_usize, |sum, piece| sum.saturating_add(piece.len()));
     let message = Incoming::new(pieces, control_len);

@@ -21,11 +21,6 @@ pub(super) fn eagerness(socket: &Socket, len: usize, flags: c_int) -> Eager {
     if waits_for_all || large { Eager::No } else { Eager::Yes }
 }
 
-fn buffer_size(args: &Args<'_, '_, 2>, name: &str) -> PyResult<usize> {
-    usize::try_from(args.size(0)?)
-        .map_err(|_| PyValueError::new_err(format!("negative buffersize in {name}")))
-}
-
 /// Receives up to `len` bytes as a new bytes object.
 fn receive_bytes<'py>(
     py: Python<'py>,
@@ -65,6 +60,10 @@ pub(super) fn recv<'py>(
     let (len, flags) = (args.size(0)?, args.int_or(1, 0)?);
     let len =
         usize::try_from(len).map_err(|_| PyValueError::new_err("negative buffersize in recv"))?;
+    if len == 0 {
+        // As CPython: nothing asked for is nothing done, even on a datagram or a closed socket.
+        return Ok(PyBytes::new(py, b"").into_any());
+    }
     receive_bytes(py, socket, len, flags, sys::recv)
 }
 
@@ -74,8 +73,9 @@ pub(super) fn recvfrom<'py>(
     socket: &Socket,
     args: &Args<'_, 'py, 2>,
 ) -> PyResult<Bound<'py, PyTuple>> {
-    let flags = args.int_or(1, 0)?;
-    let len = buffer_size(args, "recvfrom")?;
+    let (len, flags) = (args.size(0)?, args.int_or(1, 0)?);
+    let len = usize::try_from(len)
+        .map_err(|_| PyValueError::new_err("negative buffersize in recvfrom"))?;
     let mut peer = Address::room();
     let data = receive_bytes(py, socket, len, flags, |fd, target, flags| {
         sys::recv_from(fd, target, flags, &mut peer)
@@ -124,6 +124,10 @@ pub(super) fn recv_into<'py>(
     let len = if len == 0 { buffer.len() } else { len };
     if len > buffer.len() {
         return Err(PyValueError::new_err("buffer too small for requested bytes"));
+    }
+    if len == 0 {
+        // As `recv`.
+        return Ok(0);
     }
     let target = buffer.target(len);
     let eager = eagerness(socket, len, flags);
