@@ -77,16 +77,17 @@ impl BlockCode {
     ) -> Result<(), CodeError> {
         let len = self.repair_len(sources) - LENGTH_BYTES;
         let equal = sources.iter().all(|source| source.len() == len);
+        if equal && !self.row_sums.is_empty() {
+            let length = length_symbol(0, sources[0])?;
+            for (repair, &sum) in repairs.iter_mut().zip(&self.row_sums) {
+                repair[len..].copy_from_slice(&equal_length_repair(length, sum));
+            }
+            let mut data: Vec<&mut [u8]> =
+                repairs.iter_mut().map(|repair| &mut repair[..len]).collect();
+            return self.code.encode_into(sources, &mut data);
+        }
         let (mut data, mut tails): (Vec<&mut [u8]>, Vec<&mut [u8]>) =
             repairs.iter_mut().map(|repair| repair.split_at_mut(len)).unzip();
-        if equal && !self.row_sums.is_empty() {
-            self.code.encode_into(sources, &mut data)?;
-            let length = length_symbol(0, sources[0])?;
-            tails.iter_mut().zip(&self.row_sums).for_each(|(tail, &sum)| {
-                tail.copy_from_slice(&equal_length_repair(length, sum));
-            });
-            return Ok(());
-        }
         let lengths = sources.iter().enumerate().map(|(i, source)| length_symbol(i, source));
         let lengths = lengths.collect::<Result<Vec<_>, _>>()?;
         let padded = Padded::new(sources, len);

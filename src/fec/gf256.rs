@@ -67,6 +67,7 @@ impl Log {
 impl Mul for Log {
     type Output = Self;
 
+    #[allow(clippy::suspicious_arithmetic_impl, reason = "the sum of logarithms is the product")]
     fn mul(self, other: Self) -> Self {
         Self(self.0 + other.0)
     }
@@ -75,6 +76,7 @@ impl Mul for Log {
 impl Div for Log {
     type Output = Self;
 
+    #[allow(clippy::suspicious_arithmetic_impl, reason = "and their difference the quotient")]
     fn div(self, other: Self) -> Self {
         // 2^255 = 1: a multiple of 255, not below the divisor, keeps the difference positive.
         Self(self.0 + other.0.next_multiple_of(255) - other.0)

@@ -13,6 +13,7 @@ use crate::fec::reed_solomon::CodeError;
 use crate::fec::transfer::TransferReceiver;
 use crate::fec::transfer_send::datagrams;
 use crate::python::bytes_like::bytes_of;
+use crate::python::new_bytes::new_bytes;
 use crate::python::peer_address::{resolve, to_python};
 
 /// Work, in bytes of chunks, above which the GIL is released.
@@ -62,11 +63,11 @@ impl FecEncoder {
         };
         let views: Vec<&[u8]> = chunks.iter().map(|chunk| chunk.as_bytes()).collect();
         let len = self.0.repair_len(&views);
-        let mut buffer = vec![0; len * self.0.m()];
-        let mut repairs: Vec<&mut [u8]> = buffer.chunks_exact_mut(len).collect();
-        let work = || self.0.encode_into(&views, &mut repairs);
-        heavy(py, len * views.len(), work).map_err(code_error)?;
-        PyList::new(py, buffer.chunks_exact(len).map(|repair| PyBytes::new(py, repair)))
+        let repairs = new_bytes(py, self.0.m(), len, |repairs| {
+            let work = || self.0.encode_into(&views, repairs);
+            heavy(py, len * views.len(), work).map_err(code_error)
+        })?;
+        PyList::new(py, repairs)
     }
 }
 

@@ -23,6 +23,7 @@ mod netem_config;
 mod netem_faults;
 mod netem_predicate;
 mod netem_stream;
+mod new_bytes;
 mod packet;
 mod peer_address;
 mod reliable;
