@@ -6,7 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	$$python -c 'import tomllib' 2>/dev/null && echo $$python && break; done)
 HOUSE = $(or $(PYTHON),$(error Python >= 3.11 is needed: install python3)) tests/tools/house.py
 
-.PHONY: help setup demo test bench fuzz soak lint wheel clean
+.PHONY: help setup demo test bench fuzz soak sanitize lint wheel clean
 
 help: ## say what each command does
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,16 @@ soak: ## the long runs: SEEDS scenarios of the transport (100,000), OPERATIONS o
 	UDPCORE_SEEDS=$(or $(SEEDS),100000) cargo test --release --locked --test transport_sim
 	UDPCORE_SOAK_OPERATIONS=$(or $(OPERATIONS),10000000) .venv/bin/pytest --timeout 0 \
 		tests/py/socket/test_strain.py
+
+# The sanitizer knows the address space, Miri the rules of the language: it runs what makes no
+# system call and is not too long for an interpreter.
+sanitize: ## the unsafe code under AddressSanitizer and Miri (rustup's nightly with miri, rust-src)
+	RUSTFLAGS=-Zsanitizer=address cargo +nightly test --workspace --locked --lib \
+		--test relay --test relay_batch --test fuzz_batch --test fuzz_socket --test fuzz_fec \
+		--target $$(rustc -vV | sed -n 's/^host: //p') --target-dir target/asan
+	PROPTEST_CASES=4 MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked --lib \
+		--target-dir target/miri -- io::socket::cmsg io::socket::address io::batch::facts \
+		io::batch::runs fec::reed_solomon::tests::vector
 
 lint: ## only the formats, lints and types
 	@$(HOUSE) lint
