@@ -8,7 +8,6 @@ import hashlib
 import http.server
 import json
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ import threading
 import time
 
 import pytest
+from nsd import start_nsd, zone_of_hosts
 
 from udpcore import netem
 
@@ -163,36 +163,21 @@ def test_iperf3_udp_through_stream_and_relay_together(start, iperf):
     assert 7 < total["lost_percent"] < 13
 
 
-def test_dig_asks_nsd_by_udp_through_the_relay_and_by_tcp_through_the_stream(start, tmp_path):
+def test_dig_asks_nsd_by_udp_through_the_relay_and_by_tcp_through_the_stream(start):
     """One port, two drivers, as with iperf3; what is lost by UDP is asked again."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "zone").write_text(
-        "$ORIGIN example.\n@ 60 IN SOA ns. root. 1 60 60 60 60\n@ IN NS ns.\nwww IN A 192.0.2.1\n"
-    )
-    files = f'zonesdir: "{tmp_path}"\npidfile: ""\nxfrdfile: "{tmp_path}/x"\nxfrdir: "{tmp_path}"'
-    (tmp_path / "nsd.conf").write_text(
-        f'server:\nip-address: 127.0.0.1@{port}\nusername: ""\nchroot: ""\ndatabase: ""\n{files}\n'
-        "remote-control:\ncontrol-enable: no\nzone:\nname: example\nzonefile: zone\n"
-    )
-    nsd = shutil.which("nsd", path="/usr/sbin:/sbin:/usr/bin")
-    server = subprocess.Popen(
-        [nsd, "-d", "-c", str(tmp_path / "nsd.conf")], stderr=subprocess.PIPE, text=True
-    )
-    try:
+    zone, hosts = zone_of_hosts("example.test", 1)
+    with start_nsd(zone) as server:
+        port = server.address[1]
         stream, at = start("stream", port, "--latency", "5ms", "--slicer", "3B")
         relay, _ = start("relay", port, "--up-loss", "40%", "--delay", "5ms", listen=at)
         for transport in ("+notcp", "+tcp"):
-            words = ["dig", "@127.0.0.1", "-p", str(at), "www.example", transport, "+tries=40"]
+            words = ["dig", "@127.0.0.1", "-p", str(at), hosts[0], transport, "+tries=40"]
             words += ["+timeout=1", "+short"]
             done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
             # Above it dig says which attempts were lost.
             assert done.stdout.splitlines()[-1:] == ["192.0.2.1"], done.stdout
         assert finish(relay)["up"]["delivered"] >= 1
         assert finish(stream)["connections"] >= 1
-    finally:
-        server.kill()
-        server.communicate()
 
 
 def test_a_session_of_single_keys_keeps_its_order_and_both_ends_close(start):
