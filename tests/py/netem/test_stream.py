@@ -21,6 +21,7 @@ from nsd import start_nsd, zone_of_hosts
 from udpcore import netem
 
 NETEM = [sys.executable, "-m", "udpcore", "netem"]
+STARTS_MAX = 5
 PATIENCE_S = 50
 BODY = bytes(range(256)) * 4096
 
@@ -87,15 +88,18 @@ def web():
 @pytest.fixture
 def iperf():
     """The port of an iperf3 server, for one test."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = ["iperf3", "-s", "-B", "127.0.0.1", "-p", str(port), "--forceflush"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    while "listening" not in process.stdout.readline():
-        assert process.poll() is None
-    yield port
-    process.kill()
-    process.communicate()
+    for _ in range(STARTS_MAX):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        command = ["iperf3", "-s", "-B", "127.0.0.1", "-p", str(port), "--forceflush"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            said = next((line for line in process.stdout if "listening" in line), "")
+            if said:
+                yield port
+                process.kill()
+                return
+    # Somebody else took the port each time, between our look and its start.
+    pytest.fail(f"iperf3 did not start {STARTS_MAX} times")
 
 
 def curl(port, *options):
