@@ -146,7 +146,7 @@ def main() -> None:
         ],
         notes=[
             "In Rust an hour of 1,000 packets/s takes less than a second: "
-            "cargo run --release -p netem --example speed.",
+            "make bench ONLY=netem_sim.",
         ],
     )
 
