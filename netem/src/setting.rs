@@ -25,6 +25,9 @@ pub const SETTINGS: [&str; 15] = [
     "limit",
 ];
 
+/// What sets all of a direction at once, where there are words for it; settings come after.
+pub(crate) const WHOLES: [&str; 2] = ["profile", "tc"];
+
 /// Why a setting was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {

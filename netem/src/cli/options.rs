@@ -21,7 +21,7 @@ use crate::profile::{PROFILES, Profile};
 use crate::random::Seed;
 use crate::replay::Replay;
 use crate::scenario::Scenario;
-use crate::setting::SettingError;
+use crate::setting::{SETTINGS, SettingError};
 use crate::tc::{self, TcNetem};
 use crate::timeline::{Change, Timeline};
 use crate::units::{Nanos, UnitError};
@@ -32,24 +32,23 @@ const PREFIXES: [(&str, &str); 3] = [
     ("down-", "Impairments, server to client (override those for both)"),
 ];
 
-/// The settings in the order they take effect: the shape of the jitter before the jitter, because
-/// a uniform one may not exceed the delay.
-const ORDER: [(&str, &str, &str); 15] = [
-    ("blackhole", "WHEN", "Down at times: \"5s-5800ms\", \"every 10s for 1s\""),
-    ("loss", "P%", "Drop: 10%, \"1% 25%\", \"gemodel 1% 20%\", \"state 1%\", \"list 3,7-9\""),
-    ("ecn", "P%", "Mark packets that understand ECN; on-loss: instead of losing them"),
-    ("corrupt", "P%", "Flip bits: 1%, \"1% bits 3\""),
-    ("truncate", "P%", "Cut off: \"1% to 20B\""),
-    ("mtu", "SIZE", "Drop larger packets, such as 1400B"),
-    ("duplicate", "P%", "Deliver twice with this probability"),
-    ("rate", "RATE", "Send no faster: 10mbit, \"1mbit overhead 28 cell 48 5\""),
-    ("queue", "KIND", "Wait before the rate: \"droptail 100\", \"drophead 64kB\", codel"),
-    ("delay", "TIME", "Deliver later: 20ms, \"20ms 5ms 25% distribution normal\""),
-    ("distribution", "NAME", "Shape of the jitter: normal, pareto, paretonormal, lognormal"),
-    ("jitter", "TIME", "Vary the delay by up to this much; the order is kept"),
-    ("unordered", "", "Let packets leave at their own time, even before earlier ones"),
-    ("reorder", "P%", "Let later packets overtake: 2%, \"2% distance 3 flush 50ms\""),
-    ("limit", "PACKETS", "Hold at most so many packets [default: 100000]"),
+/// Value and help of each setting, in the order of [`SETTINGS`].
+const HELP: [(&str, &str); SETTINGS.len()] = [
+    ("WHEN", "Down at times: \"5s-5800ms\", \"every 10s for 1s\""),
+    ("P%", "Drop: 10%, \"1% 25%\", \"gemodel 1% 20%\", \"state 1%\", \"list 3,7-9\""),
+    ("P%", "Mark packets that understand ECN; on-loss: instead of losing them"),
+    ("P%", "Flip bits: 1%, \"1% bits 3\""),
+    ("P%", "Cut off: \"1% to 20B\""),
+    ("SIZE", "Drop larger packets, such as 1400B"),
+    ("P%", "Deliver twice with this probability"),
+    ("RATE", "Send no faster: 10mbit, \"1mbit overhead 28 cell 48 5\""),
+    ("KIND", "Wait before the rate: \"droptail 100\", \"drophead 64kB\", codel"),
+    ("TIME", "Deliver later: 20ms, \"20ms 5ms 25% distribution normal\""),
+    ("NAME", "Shape of the jitter: normal, pareto, paretonormal, lognormal"),
+    ("TIME", "Vary the delay by up to this much; the order is kept"),
+    ("", "Let packets leave at their own time, even before earlier ones"),
+    ("P%", "Let later packets overtake: 2%, \"2% distance 3 flush 50ms\""),
+    ("PACKETS", "Hold at most so many packets [default: 100000]"),
 ];
 
 const FILES: [(&str, &str); 4] = [
@@ -99,7 +98,7 @@ pub(super) fn add(mut command: Command) -> Command {
             let name = format!("{prefix}{name}");
             Arg::new(name.clone()).long(name).help_heading(heading).hide_short_help(true)
         };
-        for (name, value, help) in ORDER {
+        for (name, (value, help)) in SETTINGS.into_iter().zip(HELP) {
             let arg = long(name).help(help).hide_short_help(!prefix.is_empty());
             command = command.arg(match name {
                 "unordered" => arg.action(ArgAction::SetTrue),
@@ -201,7 +200,7 @@ impl Reader<'_> {
 
     /// The first impairment that is given.
     fn first(&self) -> Option<String> {
-        let names = ORDER.iter().map(|&(name, ..)| name).chain(FILES.map(|(name, _)| name));
+        let names = SETTINGS.into_iter().chain(FILES.map(|(name, _)| name));
         let all = PREFIXES
             .iter()
             .flat_map(|(prefix, _)| names.clone().map(move |name| format!("{prefix}{name}")));
@@ -220,7 +219,7 @@ impl Reader<'_> {
         if let Some(text) = self.matches.get_one::<String>(direction.as_str()) {
             let TcNetem { config, seed } =
                 tc::parse(text).map_err(|error| format!("--{direction}: {error}"))?;
-            let own = ORDER.iter().map(|&(name, ..)| name).chain(FILES.map(|(name, _)| name));
+            let own = SETTINGS.into_iter().chain(FILES.map(|(name, _)| name));
             let mut own = own.map(|name| format!("{direction}-{name}"));
             if let Some(name) = own.find(|name| self.has(name)) {
                 let reason = "says all about a direction: leave";
@@ -235,7 +234,7 @@ impl Reader<'_> {
             None => LinkConfig::default(),
         };
         let own = format!("{direction}-");
-        for (name, ..) in ORDER {
+        for name in SETTINGS {
             let value: Option<String> = match name {
                 "unordered" => self.value::<bool>(&own, name).map(|yes| yes.to_string()),
                 _ => self.value(&own, name),

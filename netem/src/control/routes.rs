@@ -9,7 +9,7 @@ use crate::link::LinkConfig;
 use crate::live::Network;
 use crate::packet::{Direction, FlowOrdinal};
 use crate::profile::Profile;
-use crate::setting::SETTINGS;
+use crate::setting::{SETTINGS, WHOLES};
 use crate::stats::LinkStats;
 use crate::suggest::did_you_mean;
 
@@ -113,10 +113,9 @@ fn patch(network: &dyn Network, ways: &[Direction], members: &[Member]) -> Resul
 }
 
 fn apply(config: &mut LinkConfig, way: Direction, members: &[Member]) -> Result<(), String> {
-    const WHOLE: [&str; 2] = ["profile", "tc"];
     for (name, _) in members {
-        if !WHOLE.contains(&name.as_str()) && !SETTINGS.contains(&name.as_str()) {
-            let hint = did_you_mean(name, &[&WHOLE[..], &SETTINGS].concat());
+        if !WHOLES.contains(&name.as_str()) && !SETTINGS.contains(&name.as_str()) {
+            let hint = did_you_mean(name, &[&WHOLES[..], &SETTINGS].concat());
             return Err(format!("unknown key {name:?}{hint}"));
         }
     }

@@ -14,28 +14,17 @@ use crate::impair::{
 use crate::link::LinkConfig;
 use crate::packet::Direction;
 use crate::profile::Profile;
+use crate::setting::{SETTINGS, WHOLES};
 
-/// The keys of a direction, in the order they take effect: the shape of the jitter before the
-/// jitter, because a uniform one may not exceed the delay.
-const KEYS: [&str; 17] = [
-    "profile",
-    "tc",
-    "blackhole",
-    "loss",
-    "ecn",
-    "corrupt",
-    "truncate",
-    "mtu",
-    "duplicate",
-    "rate",
-    "queue",
-    "delay",
-    "distribution",
-    "jitter",
-    "unordered",
-    "reorder",
-    "limit",
-];
+/// The keys of a direction, in the order they take effect: what sets all of it at once, then each
+/// setting.
+const KEYS: [&str; WHOLES.len() + SETTINGS.len()] = {
+    let mut keys = [""; WHOLES.len() + SETTINGS.len()];
+    let (wholes, settings) = keys.split_at_mut(WHOLES.len());
+    wholes.copy_from_slice(&WHOLES);
+    settings.copy_from_slice(&SETTINGS);
+    keys
+};
 
 impl Reader<'_> {
     /// Applies the settings of `table` to `config`.
