@@ -10,42 +10,23 @@
 #![allow(clippy::print_stdout)]
 
 use std::fs;
-use std::io::Write as _;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::AsRawFd;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+#[path = "netem_relay/relays.rs"]
+mod relays;
+
+use relays::Relay;
 
 const WINDOW: usize = 64;
 const SIZE_BYTES: usize = 100;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1000);
 const FLOWS: usize = 10_000;
-
-const PYTHON_RELAY: &str = "
-import select, socket, sys
-listen, upstream = int(sys.argv[1]), int(sys.argv[2])
-front = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-front.bind(('127.0.0.1', listen))
-poll = select.epoll()
-poll.register(front, select.EPOLLIN)
-clients, peers = {}, {}
-while True:
-    for fd, _ in poll.poll():
-        if fd == front.fileno():
-            data, address = front.recvfrom(65535)
-            if address not in clients:
-                back = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                back.connect(('127.0.0.1', upstream))
-                poll.register(back, select.EPOLLIN)
-                clients[address], peers[back.fileno()] = back, (back, address)
-            clients[address].send(data)
-        else:
-            back, address = peers[fd]
-            front.sendto(back.recv(65535), address)
-";
 
 /// How the load is made.
 #[derive(Clone, Copy, PartialEq)]
@@ -88,19 +69,15 @@ fn main() {
         if load == MANY {
             // One of its own: it has met nobody yet. One flow beside it, in the same rounds.
             let fresh = Relay::netem(" many", echo.address);
-            let found = compare(&[(PLAIN, &relays[0]), (load, &fresh)], load, echo.address);
-            let [one, many] = [&found[0], &found[1]];
-            let bytes = many.flow_bytes;
-            let rate = (many.echoes_per_s, one.echoes_per_s);
-            rows.push(row("10,000 flows, beside one flow", rate, "echoes/s", ">= 0.8"));
-            rows.push(row("memory of a flow, its log included", (bytes, 2048.0), "bytes", "<= 1"));
+            let both = [(PLAIN, &relays[0]), (load, &fresh)];
+            rows.extend(many_rows(&compare(&both, &[PLAIN, load], &echo)));
             continue;
         }
         // The echo server in blocks has relays of its own, told apart by a space.
         let suited = relays.iter().filter(|relay| relay.name.ends_with(' ') == load.both_ends);
         let suited: Vec<(Load, &Relay)> = suited.map(|relay| (load, relay)).collect();
-        let direct = if load.both_ends { blocks.address } else { echo.address };
-        let found = compare(&suited, load, direct);
+        let server = if load.both_ends { &blocks } else { &echo };
+        let found = compare(&suited, &[load], server);
         let Some(nginx) = suited.iter().position(|(_, relay)| relay.name.trim() == "nginx") else {
             continue;
         };
@@ -134,77 +111,110 @@ fn row(work: &str, (ours, peer): (f64, f64), unit: &str, bar: &str) -> String {
     )
 }
 
-/// The medians of each, in the order of `relays`, then those without any relay.
-fn compare(relays: &[(Load, &Relay)], load: Load, direct: SocketAddr) -> Vec<Round> {
-    let mut results = vec![Vec::new(); relays.len() + 1];
+/// What the rounds with many flows say. Generator and server have more to do, too, when each
+/// datagram has another socket: what that alone costs is told beside.
+fn many_rows(found: &[Round]) -> Vec<String> {
+    let [one, many, direct_one, direct_many] = found else { return Vec::new() };
+    let beside = (many.echoes_per_s, one.echoes_per_s);
+    let direct = (direct_many.echoes_per_s, direct_one.echoes_per_s);
+    let load = (many.load_cpu_us, one.load_cpu_us);
+    let bytes = (many.flow_bytes, 2048.0);
+    vec![
+        row("10,000 flows, beside one flow", beside, "echoes/s", ">= 0.8"),
+        row("10,000 flows, beside one flow: CPU of the relay", (many.cpu_us, one.cpu_us), "us", ""),
+        row("10,000 flows, beside one flow: CPU of generator and server", load, "us", ""),
+        row("10,000 flows, beside one flow: no relay between", direct, "echoes/s", ""),
+        row("memory of a flow, its log included", bytes, "bytes", "<= 1"),
+    ]
+}
+
+/// The medians of each, in the order of `relays`, then those of `direct` without any relay.
+fn compare(relays: &[(Load, &Relay)], direct: &[Load], server: &Echo) -> Vec<Round> {
+    let relayed = relays.iter().map(|&(load, relay)| (load, Some(relay)));
+    let all: Vec<_> = relayed.chain(direct.iter().map(|&load| (load, None))).collect();
+    // The same clients in every round, one after the other at each address: a relay serves as many
+    // as are said, and no more, and all have ports.
+    let target = |relay: Option<&Relay>| relay.map_or(server.address, |relay| relay.address);
+    let mut states: Vec<State> = Vec::new();
+    let mut results = vec![Vec::new(); all.len()];
     for _ in 0..ROUNDS {
-        for ((load, relay), results) in relays.iter().zip(&mut results) {
-            pin(relay.child.id() as i32, (*load == ONE).then_some(1));
-            results.push(measure(*load, relay.address, Some(relay)));
+        for (&(load, relay), results) in all.iter().zip(&mut results) {
+            if let Some(relay) = relay {
+                pin(relay.child.id() as i32, (load == ONE).then_some(1));
+            }
+            let known = states.iter().position(|state| state.load == load);
+            let place = known.unwrap_or_else(|| {
+                states.push(State::new(load));
+                states.len() - 1
+            });
+            let state = &mut states[place];
+            state.aim(target(relay));
+            results.push(measure(state, relay, server));
         }
-        results[relays.len()].push(measure(load, direct, None));
     }
-    let mut medians = Vec::new();
-    let names = relays.iter().map(|(_, relay)| relay.name.trim()).chain(["direct"]);
-    for (name, results) in names.zip(&results) {
-        let median = |of: fn(&Round) -> f64| {
-            let mut values: Vec<f64> = results.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        let of = Round {
-            echoes_per_s: median(|round| round.echoes_per_s),
-            cpu_us: median(|round| round.cpu_us),
-            p50_us: median(|round| round.p50_us),
-            lost: results.iter().map(|round| round.lost).sum(),
-            flow_bytes: results[0].flow_bytes,
-        };
-        println!(
-            "  {name:<10}{:>10.0} echoes/s  {:>6.2} us CPU an echo  {:>7.1} us p50  {} lost{}",
-            of.echoes_per_s,
-            of.cpu_us,
-            of.p50_us,
-            of.lost,
-            match of.flow_bytes {
-                0.0 => String::new(),
-                bytes => format!("  {bytes:.0} bytes a flow"),
-            },
-        );
-        medians.push(of);
-    }
-    medians
+    let medians = |(&(load, relay), results): (&(Load, Option<&Relay>), &Vec<Round>)| {
+        let of = Round::median(results);
+        let name = relay.map_or("direct", |relay| relay.name.trim());
+        of.show(name, load);
+        of
+    };
+    all.iter().zip(&results).map(medians).collect()
 }
 
 #[derive(Clone)]
 struct Round {
     echoes_per_s: f64,
     cpu_us: f64,
+    /// CPU of generator and server together.
+    load_cpu_us: f64,
     p50_us: f64,
     lost: u64,
     /// What the process grew by for each new flow, the decision log included.
     flow_bytes: f64,
 }
 
-fn measure(load: Load, target: SocketAddr, relay: Option<&Relay>) -> Round {
-    let sockets: Vec<UdpSocket> = (0..load.flows)
-        .map(|_| {
-            let socket = client(target);
-            if load.blocks {
-                set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, SIZE_BYTES as i32);
-            }
-            if load.both_ends {
-                set(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
-            }
-            socket
-        })
-        .collect();
+impl Round {
+    fn median(rounds: &[Self]) -> Self {
+        let median = |of: fn(&Self) -> f64| {
+            let mut values: Vec<f64> = rounds.iter().map(of).collect();
+            values.sort_by(f64::total_cmp);
+            values[values.len() / 2]
+        };
+        Self {
+            echoes_per_s: median(|round| round.echoes_per_s),
+            cpu_us: median(|round| round.cpu_us),
+            load_cpu_us: median(|round| round.load_cpu_us),
+            p50_us: median(|round| round.p50_us),
+            lost: rounds.iter().map(|round| round.lost).sum(),
+            flow_bytes: rounds[0].flow_bytes,
+        }
+    }
+
+    fn show(&self, name: &str, load: Load) {
+        let Self { echoes_per_s, cpu_us, load_cpu_us, p50_us, lost, flow_bytes } = self;
+        println!(
+            "  {name:<11}{:>6} flows {echoes_per_s:>9.0} echoes/s  {cpu_us:>6.2} us CPU an echo, \
+             {load_cpu_us:>5.2} its load  {p50_us:>6.1} us p50  {lost} lost{}",
+            load.flows,
+            match flow_bytes {
+                0.0 => String::new(),
+                bytes => format!("  {bytes:.0} bytes a flow"),
+            },
+        );
+    }
+}
+
+fn measure(state: &mut State, relay: Option<&Relay>, server: &Echo) -> Round {
+    let load = state.load;
     pin(0, (load == ONE).then_some(0));
-    let mut state = State { load, sockets, next: 0, oldest: 0, lost: 0, buffer: vec![0; 1 << 16] };
+    state.lost = 0;
     let before = relay.map_or(0.0, Relay::rss_kib);
     // Every flow is known to the relay before the clock runs.
     state.run(|sent| sent >= 2 * load.flows as u64);
     let grown = relay.map_or(0.0, Relay::rss_kib) - before;
-    let (cpu, start) = (relay.map_or(0.0, Relay::cpu_s), Instant::now());
+    let load_cpu = || server.cpu_s() + thread_cpu_s("/proc/thread-self".as_ref());
+    let (cpu, load_before) = (relay.map_or(0.0, Relay::cpu_s), load_cpu());
+    let start = Instant::now();
     let mut trips = Vec::new();
     let echoes = if load.window == 1 {
         while start.elapsed() < ROUND {
@@ -218,11 +228,13 @@ fn measure(load: Load, target: SocketAddr, relay: Option<&Relay>) -> Round {
     };
     let elapsed = start.elapsed().as_secs_f64();
     let cpu = relay.map_or(0.0, Relay::cpu_s) - cpu;
+    let load_cpu = load_cpu() - load_before;
     pin(0, None);
     trips.sort();
     Round {
         echoes_per_s: echoes as f64 / elapsed,
         cpu_us: cpu * 1e6 / echoes as f64,
+        load_cpu_us: load_cpu * 1e6 / echoes as f64,
         p50_us: trips.get(trips.len() / 2).map_or(0.0, |trip| trip.as_secs_f64() * 1e6),
         lost: state.lost,
         flow_bytes: if load.flows > 1 { grown * 1024.0 / load.flows as f64 } else { 0.0 },
@@ -239,6 +251,27 @@ struct State {
 }
 
 impl State {
+    fn new(load: Load) -> Self {
+        let open = |_| {
+            let socket = client();
+            if load.blocks {
+                set(&socket, libc::SOL_UDP, libc::UDP_SEGMENT, SIZE_BYTES as i32);
+            }
+            if load.both_ends {
+                set(&socket, libc::SOL_UDP, libc::UDP_GRO, 1);
+            }
+            socket
+        };
+        let sockets = (0..load.flows).map(open).collect();
+        Self { load, sockets, next: 0, oldest: 0, lost: 0, buffer: vec![0; 1 << 16] }
+    }
+
+    fn aim(&self, target: SocketAddr) {
+        for socket in &self.sockets {
+            socket.connect(target).expect("loopback");
+        }
+    }
+
     /// Keeps the window full until `done`, then empties it; returns the echoes that came.
     fn run(&mut self, done: impl Fn(u64) -> bool) -> u64 {
         let (mut sent, mut came) = (0u64, 0u64);
@@ -271,9 +304,8 @@ impl State {
     }
 }
 
-fn client(target: SocketAddr) -> UdpSocket {
+fn client() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.connect(target).expect("loopback");
     socket.set_read_timeout(Some(Duration::from_millis(500))).expect("a timeout");
     set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, 4 << 20);
     socket
@@ -283,6 +315,7 @@ fn client(target: SocketAddr) -> UdpSocket {
 struct Echo {
     address: SocketAddr,
     stop: Arc<AtomicBool>,
+    thread: i32,
 }
 
 impl Echo {
@@ -297,7 +330,10 @@ impl Echo {
         let address = socket.local_addr().expect("bound");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let (tell, told) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
+            // SAFETY: no pointers, and it cannot fail.
+            let _ = tell.send(unsafe { libc::gettid() });
             let mut buffer = vec![0; 1 << 16];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((size, from)) = socket.recv_from(&mut buffer) {
@@ -305,122 +341,24 @@ impl Echo {
                 }
             }
         });
-        Self { address, stop }
+        Self { address, stop, thread: told.recv().expect("the thread has begun") }
     }
+
+    fn cpu_s(&self) -> f64 {
+        thread_cpu_s(format!("/proc/self/task/{}", self.thread).as_ref())
+    }
+}
+
+/// CPU time of a thread so far, by its folder in proc(5).
+fn thread_cpu_s(folder: &Path) -> f64 {
+    let text = fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
+    text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(0.0) / 1e9
 }
 
 impl Drop for Echo {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
-}
-
-/// A relay in a process of its own, ended when dropped.
-struct Relay {
-    name: String,
-    address: SocketAddr,
-    child: Child,
-}
-
-impl Relay {
-    fn start(name: String, address: SocketAddr, command: &mut Command) -> Option<Self> {
-        let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let program = quiet.get_program().to_string_lossy().into_owned();
-        let Ok(child) = quiet.spawn() else {
-            println!("{program}: not here, left out");
-            return None;
-        };
-        let relay = Self { name, address, child };
-        let probe = client(address);
-        let end = Instant::now() + Duration::from_secs(5);
-        while Instant::now() < end {
-            let _ = probe.send(&[0; SIZE_BYTES]);
-            let _ = probe.set_read_timeout(Some(Duration::from_millis(50)));
-            if probe.recv(&mut [0; 1 << 16]).is_ok() {
-                return Some(relay);
-            }
-        }
-        println!("{program}: does not relay, left out");
-        None
-    }
-
-    fn netem(tag: &str, upstream: SocketAddr) -> Self {
-        let address = free();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_netem"));
-        let (listen, upstream) = (address.to_string(), upstream.to_string());
-        command.args(["relay", "--listen", &listen, "--upstream", &upstream, "--seed", "7"]);
-        Self::start(format!("netem{tag}"), address, &mut command).expect("netem itself")
-    }
-
-    fn nginx(tag: &str, upstream: SocketAddr) -> Option<Self> {
-        let address = free();
-        let folder = std::env::temp_dir().join(format!("netem-bench-{}", address.port()));
-        fs::create_dir_all(&folder).expect("a folder");
-        let module = "/usr/lib/nginx/modules/ngx_stream_module.so";
-        let text = format!(
-            "load_module {module};\nworker_processes 1;\ndaemon off;\nmaster_process off;\n\
-             pid {0}/pid;\nerror_log {0}/log;\nevents {{ worker_connections 30000; }}\n\
-             stream {{ server {{ listen {address} udp; proxy_pass {upstream}; }} }}\n",
-            folder.display()
-        );
-        let path = folder.join("conf");
-        let mut file = fs::File::create(&path).expect("a file");
-        file.write_all(text.as_bytes()).expect("written");
-        let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-c").arg(path).arg("-p").arg(&folder);
-        Self::start(format!("nginx{tag}"), address, &mut command)
-    }
-
-    fn socat(tag: &str, upstream: SocketAddr) -> Option<Self> {
-        let address = free();
-        let mut command = Command::new("socat");
-        // It forks for each client: the figures of CPU do not hold its children.
-        let listen = format!("UDP4-LISTEN:{},bind=127.0.0.1,fork,reuseaddr", address.port());
-        command.arg(listen).arg(format!("UDP4:{upstream}"));
-        Self::start(format!("socat{tag}"), address, &mut command)
-    }
-
-    fn python(tag: &str, upstream: SocketAddr) -> Option<Self> {
-        let address = free();
-        let mut command = Command::new("python3");
-        command.args(["-c", PYTHON_RELAY, &address.port().to_string()]);
-        command.arg(upstream.port().to_string());
-        Self::start(format!("python{tag}"), address, &mut command)
-    }
-
-    /// CPU time of the process so far: fields 14 and 15 of proc_pid_stat(5), in hundredths; finer
-    /// where the scheduler tells nanoseconds.
-    fn cpu_s(&self) -> f64 {
-        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let one = |path: std::path::PathBuf| {
-            let text = fs::read_to_string(path.join("schedstat")).unwrap_or_default();
-            text.split(' ').next().and_then(|nanos| nanos.parse::<f64>().ok()).unwrap_or(0.0)
-        };
-        let tasks = tasks.into_iter().flatten().flatten();
-        tasks.map(|task| one(task.path())).sum::<f64>() / 1e9
-    }
-
-    fn rss_kib(&self) -> f64 {
-        let text = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let text = text.unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
-        line.split_whitespace().next().and_then(|kib| kib.parse().ok()).unwrap_or(0.0)
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(
-            std::env::temp_dir().join(format!("netem-bench-{}", self.address.port())),
-        );
-    }
-}
-
-fn free() -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("bound")
 }
 
 /// Keeps all threads of a process (0: this thread) on one core, or lets them go.
