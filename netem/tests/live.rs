@@ -40,7 +40,7 @@ fn a_timeline_changes_a_relay_and_rebinds_its_clients() {
 
     let network = Arc::clone(&relay) as Arc<dyn Network>;
     let conductor = Conductor::start(Arc::clone(&network), scenario.timeline).unwrap();
-    wait_until(|| network.config(Direction::Down) != LinkConfig::default());
+    wait_until(|| network.setup(Direction::Down) != LinkConfig::default().into());
     client.send_to(b"two", relay.address()).unwrap();
     let (_, first) = server.recv_from(&mut buffer).unwrap();
     let (_, second) = server.recv_from(&mut buffer).unwrap();

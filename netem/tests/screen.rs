@@ -7,7 +7,7 @@ use netem::{Direction, FlowOrdinal, LinkConfig, Nanos, Packet, Seed, Simulator};
 use support::told::Told;
 
 fn settings(network: &Told, way: Direction) -> Vec<String> {
-    let settings = network.config(way).settings();
+    let settings = network.setup(way).settings();
     settings.iter().map(|(name, value)| format!("{name} {value}")).collect()
 }
 
@@ -30,7 +30,7 @@ fn keys_turn_knobs_on_and_back() {
     assert!(press("wLLLLLLLDD"), "not below the beginning");
     assert_eq!(settings(&network, Direction::Up), Vec::<String>::new());
     assert!(press("rrrrrrrrrrRn0x"), "as at the start; unknown keys do nothing");
-    assert_eq!(network.config(Direction::Down), LinkConfig::default());
+    assert_eq!(network.setup(Direction::Down), LinkConfig::default().into());
     assert!(!press("q"));
 }
 
@@ -39,7 +39,7 @@ fn the_view_says_rates_reasons_queue_and_delays() {
     let config = LinkConfig { loss: "50%".parse().unwrap(), ..LinkConfig::default() };
     let config = LinkConfig { delay: "20ms".parse().unwrap(), ..config };
     let network = Told::default();
-    network.set_config(Direction::Up, config.clone());
+    network.set_setup(Direction::Up, config.clone().into());
     let mut sim = Simulator::new(Seed(7), config, LinkConfig::default());
     let mut screen = Screen::new(&network);
     for milli in 0..2000 {

@@ -4,7 +4,10 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use netem::stream::{Stream, StreamConfig, StreamShape, StreamStats};
+use netem::control::http::Request;
+use netem::control::respond;
+use netem::live::{Network, Screen};
+use netem::stream::{SHARE_BYTES, Stream, StreamConfig, StreamShape, StreamStats};
 use netem::{Direction, Nanos, Seed};
 
 /// Long enough for a busy machine; no test waits so long unless it fails.
@@ -284,4 +287,87 @@ fn one_connection_too_many_is_closed_at_once() {
     second.set_read_timeout(Some(PATIENCE)).unwrap();
     assert_eq!(second.read(&mut [0; 1]).unwrap_or(0), 0);
     assert_eq!(wait_until(&relay, |stats| stats.connections_refused == 1).connections, 1);
+}
+
+/// Clients that send and servers that do not read: all together stay within the limit and what each
+/// has in any case, and one that is read goes on.
+#[test]
+fn connections_share_a_limited_memory() {
+    const CONNECTIONS: usize = 8;
+    const MEMORY: usize = 256 << 10;
+    const SENT: usize = 8 << 20;
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config =
+        StreamConfig::new("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap());
+    config.memory_bytes_max = MEMORY;
+    config.up.set("slice", "100B").unwrap();
+    let relay = Stream::start(config).unwrap();
+    let senders: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut client = TcpStream::connect(relay.address()).unwrap();
+            std::thread::spawn(move || client.write_all(&vec![7; SENT]))
+        })
+        .collect();
+    let begin = Instant::now();
+    let mut accepted: Vec<TcpStream> =
+        (0..CONNECTIONS).map(|_| server.accept().unwrap().0).collect();
+    while relay.stats().held_bytes < (MEMORY / 2) as u64 {
+        assert!(begin.elapsed() < PATIENCE, "{:?}", relay.stats());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Last come, first read: whoever waits for memory goes on when another gives it back.
+    while let Some(mut connection) = accepted.pop() {
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        assert_eq!(std::io::copy(&mut connection, &mut std::io::sink()).unwrap(), SENT as u64);
+    }
+    for sender in senders {
+        sender.join().unwrap().unwrap();
+    }
+    let stats = relay.close();
+    let most = MEMORY + 2 * CONNECTIONS * SHARE_BYTES;
+    assert!(stats.held_bytes_max <= most as u64, "{stats:?}");
+    assert_eq!(stats.held_bytes, 0);
+    assert!(stats.is_balanced());
+}
+
+/// A stream is a network like any other for the control and the live view.
+#[test]
+fn a_stream_is_seen_and_steered_while_it_runs() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = StreamConfig::new("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap());
+    let relay = Stream::start(config).unwrap();
+    let start = Direction::BOTH.map(|way| Network::setup(&relay, way));
+    let ask = |method: &str, path: &str, body: &str| {
+        let request = Request {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            host: Some("localhost".to_owned()),
+            content_type: Some("application/json".to_owned()),
+            body: body.as_bytes().to_vec(),
+        };
+        let response = respond(&relay, &start, false, &request);
+        (response.status, response.body)
+    };
+    let (status, body) = ask("PATCH", "/links/up", r#"{"latency": "20ms", "slice": "10B 1ms"}"#);
+    assert_eq!(
+        (status, body.as_str()),
+        (200, "{\"up\": {\"delay\": \"20ms\", \"slice\": \"10B 1ms\"}}\n")
+    );
+    let (status, body) = ask("PATCH", "/links/both", r#"{"slice": "none", "loss": "1%"}"#);
+    assert!(status == 400 && body.contains("TCP repairs it"), "{body}");
+    assert_eq!(ask("PATCH", "/links/up", r#"{"slice": "none"}"#).0, 200);
+    assert_eq!(relay.shape(Direction::Up).settings(), [("delay", "20ms".to_owned())]);
+    assert_eq!(ask("GET", "/log", "").0, 404);
+    assert!(ask("GET", "/", "").1.contains("const SETTINGS = [\"delay\", \"jitter\""));
+    assert!(ask("GET", "/metrics", "").1.contains("netem_driver{name=\"connections now\"} 0\n"));
+    assert_eq!(ask("POST", "/reset", "{}").1, "{\"up\": {}, \"down\": {}}\n");
+    assert_eq!(ask("POST", "/rebind", "{}").1, "{\"moved\": 0}\n");
+
+    let mut screen = Screen::new(&relay);
+    assert!("ddslll".chars().all(|key| screen.press(key, &relay)));
+    let settings = [("delay", "5ms".to_owned()), ("slice", "1kB".to_owned())];
+    assert_eq!(relay.shape(Direction::Down).settings(), settings);
+    assert!(screen.look(Nanos::ZERO, &relay));
+    let text = screen.lines(&relay, 100).join("\n");
+    assert!(text.contains("delay 5ms, slice 1kB") && !text.contains("rebind"), "{text}");
 }

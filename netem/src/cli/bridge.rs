@@ -35,7 +35,11 @@ pub(super) fn command() -> Command {
         .value_parser(PossibleValuesParser::new(["packet", "pnet"]))
         .default_value("packet")
         .help("How frames are taken: many a system call, or one by one through pnet");
-    options::add(command).args(run::args()).args(run::network_args()).arg(backend)
+    options::add(command)
+        .args(run::args())
+        .args(run::control_args())
+        .args(run::watch_args())
+        .arg(backend)
 }
 
 pub(super) fn run(

@@ -73,7 +73,7 @@ pub(super) fn command() -> Command {
                 .value_parser(value_parser!(OsString))
                 .help("The command and its words"),
         );
-    options::add(command).args(shared)
+    options::add(command).args(shared).args(run::control_args())
 }
 
 pub(super) fn run(
@@ -105,6 +105,7 @@ pub(super) fn run(
         }
     };
     let network = Arc::clone(laboratory.bridge()) as Arc<dyn Network>;
+    let control = run::control(matches, Some(Arc::clone(&network)))?;
     let conductor = Conductor::start(network, timeline);
     let _conductor = conductor.map_err(|error| Failure::Work(error.to_string()))?;
     let begin = Instant::now();
@@ -116,6 +117,7 @@ pub(super) fn run(
             code
         }
     };
+    drop(control);
     let bridge = Arc::clone(laboratory.bridge());
     drop(laboratory);
     if !is_quiet {

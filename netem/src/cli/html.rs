@@ -25,7 +25,7 @@ pub(super) fn report(network: &dyn Network, history: &History, elapsed_s: f64) -
     let stats = network.link_stats();
     html += &counters(&stats);
     for (side, way) in Direction::BOTH.into_iter().enumerate() {
-        let settings = network.config(way).settings();
+        let settings = network.setup(way).settings();
         let settings = settings.iter().map(|(name, value)| format!("{name} {value}"));
         let settings = escaped(&settings.collect::<Vec<_>>().join(", "));
         // Writing to a String cannot fail.

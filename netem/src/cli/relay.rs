@@ -33,18 +33,20 @@ pub(super) fn command() -> Command {
         .after_help(EXAMPLE)
         .arg(endpoint("listen").help("Where clients send to; port 0: a free one"))
         .arg(endpoint("upstream").help("The server"));
-    options::add(command).args(run::args()).args(run::network_args()).args([
-        Arg::new("clients")
-            .long("clients")
-            .value_name("NUMBER")
-            .value_parser(value_parser!(u32).range(1..))
-            .help("Serve at most so many clients at once [default: 16384]"),
-        Arg::new("idle")
-            .long("idle")
-            .value_name("TIME")
-            .value_parser(value_parser!(Nanos))
-            .help("Forget a client that is silent for so long [default: 2min]"),
-    ])
+    options::add(command).args(run::args()).args(run::control_args()).args(run::watch_args()).args(
+        [
+            Arg::new("clients")
+                .long("clients")
+                .value_name("NUMBER")
+                .value_parser(value_parser!(u32).range(1..))
+                .help("Serve at most so many clients at once [default: 16384]"),
+            Arg::new("idle")
+                .long("idle")
+                .value_name("TIME")
+                .value_parser(value_parser!(Nanos))
+                .help("Forget a client that is silent for so long [default: 2min]"),
+        ],
+    )
 }
 
 pub(super) fn run(

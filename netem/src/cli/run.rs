@@ -85,8 +85,8 @@ pub(super) fn args() -> [Arg; 5] {
     ]
 }
 
-/// The options of what can be steered while it runs.
-pub(super) fn network_args() -> [Arg; 5] {
+/// The options of the control over HTTP.
+pub(super) fn control_args() -> [Arg; 2] {
     [
         Arg::new("control")
             .long("control")
@@ -98,6 +98,12 @@ pub(super) fn network_args() -> [Arg; 5] {
             .action(ArgAction::SetTrue)
             .requires("control")
             .help("Let other machines reach the control, and change this network"),
+    ]
+}
+
+/// The options of what is watched on a terminal or by a program while it runs.
+pub(super) fn watch_args() -> [Arg; 3] {
+    [
         Arg::new("live")
             .long("live")
             .action(ArgAction::SetTrue)
@@ -116,9 +122,12 @@ pub(super) fn network_args() -> [Arg; 5] {
 }
 
 /// Starts the control, if one is asked for and there is something to steer.
-fn control(matches: &ArgMatches, driver: &impl Driver) -> Result<Option<Control>, Failure> {
+pub(super) fn control(
+    matches: &ArgMatches,
+    network: Option<Arc<dyn Network>>,
+) -> Result<Option<Control>, Failure> {
     let asked = matches.try_get_one::<Endpoint>("control").ok().flatten();
-    let (Some(Endpoint { host, port }), Some(network)) = (asked, driver.network()) else {
+    let (Some(Endpoint { host, port }), Some(network)) = (asked, network) else {
         return Ok(None);
     };
     let failure = |error: String| Failure::Work(error);
@@ -147,7 +156,7 @@ pub(super) fn run<D: Driver>(
     let driver = start()?;
     let title = format!("{}, seed {}", driver.title(), driver.seed());
     let _ = writeln!(io::stderr(), "netem {title}");
-    let control = control(matches, &driver)?;
+    let control = control(matches, driver.network())?;
     let mut watcher = Watcher::new(matches, &driver);
     let until = matches.get_one::<Nanos>("duration").map(|time| time.to_duration());
     let stopped = watcher.watch(&driver, until, interrupted);

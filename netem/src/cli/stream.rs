@@ -1,6 +1,6 @@
 //! `netem stream`: the TCP relay from the command line.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use clap::builder::ValueParser;
 use clap::error::ErrorKind;
@@ -10,11 +10,13 @@ use super::endpoint::Endpoint;
 use super::run::{self, Counters, Driver};
 use super::{Failure, Interrupted};
 use crate::capture::CaptureStats;
+use crate::live::Network;
 use crate::packet::Direction;
 use crate::random::Seed;
 use crate::relay::resolve;
 use crate::setting::SETTINGS;
 use crate::stream::{STREAM_ALIASES, STREAM_SETTINGS, Stream, StreamConfig, StreamShape};
+use crate::units::Bytes;
 
 const EXAMPLE: &str = "\
 Example:
@@ -22,7 +24,11 @@ Example:
     --latency 20ms --jitter 5ms --down-bandwidth 3mbit --down-limit 64kB
 
 A stream between two TCP connections: bytes keep their order. Loss, duplicates and reordering
-are refused, because TCP would repair them before anybody sees them: 'netem bridge' does them.";
+are refused, because TCP would repair them before anybody sees them: 'netem bridge' does them.
+--log, --pcap and --replay are refused, too: they are about packets, and there are none here.";
+
+/// Options of the other drivers that a stream cannot have, because it has no packets.
+const NOT_HERE: [&str; 3] = ["log", "pcap", "replay"];
 
 /// Name, value and help of each setting, in the order of [`STREAM_SETTINGS`].
 const OPTIONS: [(&str, &str); 9] = [
@@ -58,6 +64,11 @@ pub(super) fn command() -> Command {
         .value_name("NUMBER")
         .value_parser(value_parser!(u32).range(1..))
         .help("Serve at most so many connections at once [default: 16384]");
+    let memory = Arg::new("memory")
+        .long("memory")
+        .value_name("BYTES")
+        .value_parser(value_parser!(Bytes))
+        .help("Hold at most so much for all connections together, such as 64MB [default: 256 MiB]");
     let mut command = Command::new("stream")
         .about("Relay TCP connections to a server: slow, narrow, cut apart, broken off")
         .after_help(EXAMPLE)
@@ -82,10 +93,14 @@ pub(super) fn command() -> Command {
             Arg::new(name.clone()).long(name).hide(true).num_args(0..=1)
         }));
     }
-    // The log and the capture are of packets.
-    let shared = run::args().into_iter();
-    let shared = shared.filter(|arg| !matches!(arg.get_id().as_str(), "log" | "pcap"));
-    command.args(shared).arg(connections)
+    let shared = run::args().into_iter().filter(|arg| !NOT_HERE.contains(&arg.get_id().as_str()));
+    let not_here = NOT_HERE.map(|name| Arg::new(name).long(name).hide(true).num_args(0..=1));
+    command
+        .args(shared)
+        .args(run::control_args())
+        .args(run::watch_args())
+        .args(not_here)
+        .args([connections, memory])
 }
 
 /// Checks a value alone; what goes together with others is checked when it is set.
@@ -135,6 +150,11 @@ pub(super) fn run(
     matches: &ArgMatches,
     interrupted: Interrupted<'_>,
 ) -> Result<i32, Failure> {
+    if let Some(name) = NOT_HERE.into_iter().find(|name| matches.contains_id(name)) {
+        let reason = "a stream has no packets to log, capture or decide on: leave it out";
+        let message = format!("--{name}: {reason}, or take 'netem bridge', which has");
+        return Err(command.error(ErrorKind::ArgumentConflict, message).into());
+    }
     let up = shape(command, matches, Direction::Up)?;
     let down = shape(command, matches, Direction::Down)?;
     let address = |name: &str| {
@@ -151,33 +171,33 @@ pub(super) fn run(
     if let Some(&connections) = matches.get_one::<u32>("connections") {
         config.connections_max = connections as usize;
     }
-    let start = || Stream::start(config).map_err(|error| Failure::Work(error.to_string()));
+    if let Some(memory) = matches.get_one::<Bytes>("memory") {
+        config.memory_bytes_max = memory.get() as usize;
+    }
+    let start = || match Stream::start(config) {
+        Ok(stream) => Ok(Running(Arc::new(stream))),
+        Err(error) => Err(Failure::Work(error.to_string())),
+    };
     run::run(matches, start, interrupted)
 }
 
-impl Driver for Stream {
+struct Running(Arc<Stream>);
+
+impl Driver for Running {
     fn title(&self) -> String {
-        format!("stream {} -> {}", self.address(), self.upstream())
+        Network::title(&*self.0)
     }
 
     fn seed(&self) -> Seed {
-        Self::seed(self)
+        self.0.seed()
     }
 
     fn counters(&self) -> Counters {
-        let stats = self.stats();
-        Counters {
-            up: stats.up,
-            down: stats.down,
-            live: ("connections", stats.connections),
-            extra: vec![
-                ("connections", stats.connections_total),
-                ("connections refused", stats.connections_refused),
-                ("upstream failures", stats.upstream_failures),
-                ("resets", stats.resets),
-                ("ended", stats.ended),
-            ],
-        }
+        let stats = self.0.stats();
+        // What is alive now goes to the live line.
+        let extra = Network::extra(&*self.0).into_iter().skip(1).collect();
+        let live = ("connections", stats.connections);
+        Counters { up: stats.up, down: stats.down, live, extra }
     }
 
     fn log_text(&self) -> String {
@@ -185,11 +205,11 @@ impl Driver for Stream {
     }
 
     fn close(&self) {
-        Self::close(self);
+        self.0.close();
     }
 
     fn is_closed(&self) -> bool {
-        Self::is_closed(self)
+        self.0.is_closed()
     }
 
     fn capture(&self) -> Option<CaptureStats> {
@@ -198,5 +218,9 @@ impl Driver for Stream {
 
     fn failure(&self) -> Option<String> {
         None
+    }
+
+    fn network(&self) -> Option<Arc<dyn Network>> {
+        Some(Arc::clone(&self.0) as Arc<dyn Network>)
     }
 }

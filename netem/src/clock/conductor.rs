@@ -46,7 +46,7 @@ fn conduct(
             drop(is_ended);
             match timeline.poll(now) {
                 Some(Change::Configure(direction, config)) => {
-                    network.set_config(direction, *config);
+                    network.set_setup(direction, (*config).into());
                 }
                 Some(Change::Rebind(flow)) => _ = network.rebind(flow),
                 None => {}

@@ -5,11 +5,8 @@ use std::net::IpAddr;
 use super::http::{Request, Response};
 use super::json::{Member, parse_object, quoted};
 use super::metrics::metrics;
-use crate::link::LinkConfig;
-use crate::live::Network;
+use crate::live::{Network, Setup};
 use crate::packet::{Direction, FlowOrdinal};
-use crate::profile::Profile;
-use crate::setting::{SETTINGS, WHOLES};
 use crate::stats::LinkStats;
 use crate::suggest::did_you_mean;
 
@@ -21,7 +18,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// `is_public` any name of this machine is good.
 pub fn respond(
     network: &dyn Network,
-    start: &[LinkConfig; 2],
+    start: &[Setup; 2],
     is_public: bool,
     request: &Request,
 ) -> Response {
@@ -32,17 +29,20 @@ pub fn respond(
     let Request { method, path, .. } = request;
     let method = if method == "HEAD" { "GET" } else { method.as_str() };
     match (method, path.as_str()) {
-        ("GET", "/") => Response::ok("text/html; charset=utf-8", PAGE.to_owned()),
+        ("GET", "/") => Response::ok("text/html; charset=utf-8", page(network)),
         ("GET", "/metrics") => {
             Response::ok("text/plain; version=0.0.4; charset=utf-8", metrics(network))
         }
         ("GET", "/stats") => Response::ok(JSON, stats(network)),
-        ("GET", "/log") => Response::ok(TEXT, network.log_text()),
+        ("GET", "/log") => match network.log_text() {
+            Some(text) => Response::ok(TEXT, text),
+            None => Response::error(404, &"a stream has no packets, so there is no decision log"),
+        },
         ("GET", "/links") => Response::ok(JSON, links(network, &Direction::BOTH)),
         ("POST", "/rebind") => changed(request, |members| rebind(network, members)),
         ("POST", "/reset") => changed(request, |_| {
             for (way, config) in Direction::BOTH.into_iter().zip(start) {
-                network.set_config(way, config.clone());
+                network.set_setup(way, config.clone());
             }
             Ok(links(network, &Direction::BOTH))
         }),
@@ -57,6 +57,14 @@ pub fn respond(
             },
         },
     }
+}
+
+/// The page, which knows what can be set here.
+fn page(network: &dyn Network) -> String {
+    let setup = network.setup(Direction::Up);
+    let names = setup.names().iter().chain(setup.wholes());
+    let names = names.map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+    PAGE.replace("/* names */", &names)
 }
 
 fn not_allowed(methods: &'static str) -> Response {
@@ -101,39 +109,15 @@ fn changed(
 
 /// Both directions are checked before either is changed.
 fn patch(network: &dyn Network, ways: &[Direction], members: &[Member]) -> Result<String, String> {
-    let configs = ways.iter().map(|&way| {
-        let mut config = network.config(way);
-        apply(&mut config, way, members)?;
-        Ok((way, config))
+    let setups = ways.iter().map(|&way| {
+        let mut setup = network.setup(way);
+        setup.change(way, members)?;
+        Ok((way, setup))
     });
-    for (way, config) in configs.collect::<Result<Vec<_>, String>>()? {
-        network.set_config(way, config);
+    for (way, setup) in setups.collect::<Result<Vec<_>, String>>()? {
+        network.set_setup(way, setup);
     }
     Ok(links(network, ways))
-}
-
-fn apply(config: &mut LinkConfig, way: Direction, members: &[Member]) -> Result<(), String> {
-    for (name, _) in members {
-        if !WHOLES.contains(&name.as_str()) && !SETTINGS.contains(&name.as_str()) {
-            let hint = did_you_mean(name, &[&WHOLES[..], &SETTINGS].concat());
-            return Err(format!("unknown key {name:?}{hint}"));
-        }
-    }
-    let find = |name: &str| members.iter().find(|(known, _)| known == name).map(|(_, v)| v);
-    let (rules, replay) = (config.rules.clone(), config.replay.clone());
-    if let Some(name) = find("profile") {
-        *config = Profile::named(name).map_err(|error| error.to_string())?.config(way);
-    }
-    if let Some(text) = find("tc") {
-        *config = crate::tc::parse(text).map_err(|error| format!("tc: {error}"))?.config;
-    }
-    (config.rules, config.replay) = (rules, replay);
-    for name in SETTINGS {
-        if let Some(value) = find(name) {
-            config.set(name, value).map_err(|error| error.to_string())?;
-        }
-    }
-    config.contradiction().map_or(Ok(()), |reason| Err(reason.to_owned()))
 }
 
 fn rebind(network: &dyn Network, members: Vec<Member>) -> Result<String, String> {
@@ -150,7 +134,7 @@ fn rebind(network: &dyn Network, members: Vec<Member>) -> Result<String, String>
 
 fn links(network: &dyn Network, ways: &[Direction]) -> String {
     let link = |way: &Direction| {
-        let settings = network.config(*way).settings();
+        let settings = network.setup(*way).settings();
         let members = settings.iter().map(|(n, v)| format!("{}: {}", quoted(n), quoted(v)));
         format!("\"{way}\": {{{}}}", members.collect::<Vec<_>>().join(", "))
     };

@@ -11,8 +11,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::http::{HttpError, Response, parse_request};
 use super::routes::respond;
-use crate::link::LinkConfig;
-use crate::live::Network;
+use crate::live::{Network, Setup};
 use crate::packet::Direction;
 
 /// Requests answered at once; one more is told to come again by being closed.
@@ -75,7 +74,7 @@ impl Shared {
 /// What every request is answered from.
 struct Desk {
     network: Arc<dyn Network>,
-    start: [LinkConfig; 2],
+    start: [Setup; 2],
     is_public: bool,
 }
 
@@ -93,7 +92,7 @@ impl Control {
         if !is_public && !address.ip().is_loopback() {
             return Err(ControlError::NotLoopback { address });
         }
-        let start = Direction::BOTH.map(|way| network.config(way));
+        let start = Direction::BOTH.map(|way| network.setup(way));
         let desk = Arc::new(Desk { network, start, is_public });
         Self::listen(desk, address).map_err(|source| ControlError::System { address, source })
     }

@@ -2,9 +2,8 @@
 //!
 //! Does not know the terminal: lines come out, keys go in.
 
-use super::Network;
 use super::history::{History, Rates, reasons};
-use crate::link::LinkConfig;
+use super::{Network, Setup};
 use crate::packet::Direction;
 use crate::stats::LinkStats;
 use crate::units::Nanos;
@@ -16,13 +15,16 @@ const CURVE: usize = 48;
 const BLOCKS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
 /// What a key changes: the key (upper case goes back), the setting, its steps.
-const KNOBS: [(char, &str, &[&str]); 6] = [
+type Knob = (char, &'static str, &'static [&'static str]);
+
+const KNOBS: [Knob; 7] = [
     ('l', "loss", &["0%", "0.1%", "1%", "2%", "5%", "10%", "20%", "50%", "100%"]),
     ('d', "delay", &["0s", "1ms", "5ms", "10ms", "20ms", "50ms", "100ms", "200ms", "500ms", "1s"]),
     ('u', "duplicate", &["0%", "0.1%", "1%", "5%", "10%", "50%", "100%"]),
     ('o', "reorder", &["0%", "0.1%", "1%", "5%", "10%", "50%"]),
     ('c', "corrupt", &["0%", "0.1%", "1%", "5%", "10%", "50%"]),
     ('r', "rate", &["unlimited", "100mbit", "10mbit", "1mbit", "100kbit", "10kbit"]),
+    ('s', "slice", &["none", "1kB", "100B", "10B", "1B"]),
 ];
 
 /// A name and what it shows.
@@ -32,7 +34,9 @@ type Curve = (&'static str, fn(&Rates) -> f64);
 #[derive(Debug)]
 pub struct Screen {
     history: History,
-    start: [LinkConfig; 2],
+    start: [Setup; 2],
+    /// What the keys change here.
+    knobs: Vec<Knob>,
     /// Which directions the keys change.
     ways: &'static [Direction],
     said: String,
@@ -41,9 +45,12 @@ pub struct Screen {
 impl Screen {
     /// A view of `network` as it is now.
     pub fn new(network: &dyn Network) -> Self {
+        let start = Direction::BOTH.map(|way| network.setup(way));
+        let names = start[0].names();
         Self {
             history: History::new(LOOK_INTERVAL),
-            start: Direction::BOTH.map(|way| network.config(way)),
+            knobs: KNOBS.into_iter().filter(|(_, name, _)| names.contains(name)).collect(),
+            start,
             ways: &Direction::BOTH,
             said: String::new(),
         }
@@ -72,19 +79,24 @@ impl Screen {
                 };
                 self.said = format!("keys change {}", self.words());
             }
-            'n' => {
+            'n' if self.has_flows() => {
                 let moved = network.rebind(None);
                 self.said = format!("{moved} flows come from another port now");
             }
             '0' => {
                 for (way, config) in Direction::BOTH.into_iter().zip(&self.start) {
-                    network.set_config(way, config.clone());
+                    network.set_setup(way, config.clone());
                 }
                 self.said = "as at the start".to_owned();
             }
             key => self.turn(key, network),
         }
         true
+    }
+
+    /// Whether there is what comes from ports, and can come from others.
+    fn has_flows(&self) -> bool {
+        self.start[0].has_packets()
     }
 
     fn words(&self) -> String {
@@ -95,18 +107,18 @@ impl Screen {
     /// Turns a knob one step on, or back for a capital.
     fn turn(&mut self, key: char, network: &dyn Network) {
         let lower = key.to_ascii_lowercase();
-        let Some(knob) = KNOBS.iter().position(|&(known, ..)| known == lower) else { return };
-        let (_, name, steps) = KNOBS[knob];
+        let knob = self.knobs.iter().find(|&&(known, ..)| known == lower);
+        let Some(&(_, name, steps)) = knob else { return };
         for &way in self.ways {
-            let mut config = network.config(way);
-            let step = step_of(&config, name, steps);
+            let mut setup = network.setup(way);
+            let step = step_of(&setup, name, steps);
             let back = key.is_ascii_uppercase();
             let step = if back { step.saturating_sub(1) } else { (step + 1).min(steps.len() - 1) };
             let value = steps[step];
-            let refused = config.set(name, value).map_err(|error| error.to_string());
-            match refused.and_then(|()| config.contradiction().map_or(Ok(()), |r| Err(r.into()))) {
+            let refused = setup.set(name, value);
+            match refused.and_then(|()| setup.contradiction().map_or(Ok(()), |r| Err(r.into()))) {
                 Ok(()) => {
-                    network.set_config(way, config);
+                    network.set_setup(way, setup);
                     self.said = format!("{}: {name} {value}", self.words());
                 }
                 Err(reason) => self.said = reason,
@@ -127,16 +139,18 @@ impl Screen {
             self.side(&mut lines, side, way, network);
         }
         lines.push(String::new());
-        let knobs = KNOBS.map(|(key, name, _)| format!("{key} {name}")).join("  ");
+        let knobs = self.knobs.iter().map(|(key, name, _)| format!("{key} {name}"));
+        let knobs = knobs.collect::<Vec<_>>().join("  ");
+        let rebind = if self.has_flows() { "  n rebind" } else { "" };
         lines.push(format!("{knobs}  (capital: back)"));
-        lines.push(format!("w which way ({})  n rebind  0 reset  q quit", self.words()));
+        lines.push(format!("w which way ({}){rebind}  0 reset  q quit", self.words()));
         lines.push(self.said.clone());
         let shown = |line: &String| line.chars().filter(|c| !c.is_control()).take(width).collect();
         lines.iter().map(shown).collect()
     }
 
     fn side(&self, lines: &mut Vec<String>, side: usize, way: Direction, network: &dyn Network) {
-        let settings = network.config(way).settings();
+        let settings = network.setup(way).settings();
         let settings = settings.iter().map(|(name, value)| format!("{name} {value}"));
         let settings = settings.collect::<Vec<_>>().join(", ");
         let settings = if settings.is_empty() { "nothing happens".to_owned() } else { settings };
@@ -167,8 +181,8 @@ impl Screen {
 }
 
 /// Where a knob stands: at the beginning, if the setting is none of its steps.
-fn step_of(config: &LinkConfig, name: &str, steps: &[&str]) -> usize {
-    let settings = config.settings();
+fn step_of(setup: &Setup, name: &str, steps: &[&str]) -> usize {
+    let settings = setup.settings();
     let Some((_, now)) = settings.iter().find(|(known, _)| *known == name) else { return 0 };
     // A setting may say more than its step: "1% distance 3 flush 50ms".
     let first = now.split(' ').next();

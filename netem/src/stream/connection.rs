@@ -10,7 +10,8 @@ use std::time::Duration;
 use mio::net::TcpStream;
 use socket2::SockRef;
 
-use super::pipe::Pipe;
+use super::memory::Memory;
+use super::pipe::{Pipe, affordable};
 use super::shape::StreamShape;
 use crate::stats::LinkStats;
 use crate::units::Nanos;
@@ -50,6 +51,10 @@ pub(super) struct Connection {
     is_shut: [bool; 2],
     is_connected: bool,
     start: Nanos,
+    /// What it holds, as far as the memory of all knows.
+    held: usize,
+    /// Whether it could have read more, but for the memory of all.
+    is_starved: bool,
 }
 
 impl Connection {
@@ -61,12 +66,25 @@ impl Connection {
     ) -> Self {
         let side = |socket| Side { socket, is_readable: false, is_writable: false };
         let sides = [side(client), side(upstream)];
-        Self { sides, pipes, is_shut: [false; 2], is_connected: false, start: now }
+        let (is_shut, is_connected) = ([false; 2], false);
+        Self { sides, pipes, is_shut, is_connected, start: now, held: 0, is_starved: false }
     }
 
     /// The socket of a side: 0 the client's, 1 the upstream's.
     pub(super) fn socket(&mut self, side: usize) -> &mut TcpStream {
         &mut self.sides[side].socket
+    }
+
+    /// Whether it waits for memory.
+    pub(super) const fn is_starved(&self) -> bool {
+        self.is_starved
+    }
+
+    /// Tells the memory of all what it holds now.
+    fn settle(&mut self, memory: &mut Memory) {
+        let held = self.pipes.iter().map(Pipe::held).sum();
+        memory.settle(self.held, held);
+        self.held = held;
     }
 
     pub(super) fn note(&mut self, side: usize, readable: bool, writable: bool) {
@@ -95,8 +113,9 @@ impl Connection {
         now: Nanos,
         shapes: [&StreamShape; 2],
         stats: &mut [LinkStats; 2],
-        buffer: &mut [u8],
+        (buffer, memory): (&mut [u8], &mut Memory),
     ) -> State {
+        self.is_starved = false;
         let age = now - self.start;
         if shapes.iter().any(|shape| shape.reset.is_some_and(|reset| age >= reset)) {
             return State::Reset;
@@ -112,7 +131,9 @@ impl Connection {
         for _ in 0..ROUNDS_MAX {
             let mut moved = false;
             for way in 0..2 {
-                match self.read(way, now, shapes[way], &mut stats[way], buffer) {
+                let room = affordable(memory.room(self.pipes[way].held()), shapes[way]);
+                let room = room.min(buffer.len());
+                match self.read(way, now, shapes[way], &mut stats[way], &mut buffer[..room]) {
                     Ok(worked) => moved |= worked,
                     Err(_) => self.broke(way, now, stats),
                 }
@@ -120,6 +141,7 @@ impl Connection {
                     Ok(worked) => moved |= worked,
                     Err(_) => self.broke(1 - way, now, stats),
                 }
+                self.settle(memory);
                 let pipe = &self.pipes[way];
                 let are_gone = self.pipes.iter().all(Pipe::is_broken);
                 if pipe.is_reset(now) || are_gone {
@@ -165,10 +187,15 @@ impl Connection {
         buffer: &mut [u8],
     ) -> io::Result<bool> {
         let (side, pipe) = (&mut self.sides[way], &mut self.pipes[way]);
-        let room = pipe.room(shape).min(buffer.len());
+        let room = pipe.room(shape);
         if room == 0 || !side.is_readable {
             return Ok(false);
         }
+        if buffer.is_empty() {
+            self.is_starved = true;
+            return Ok(false);
+        }
+        let room = room.min(buffer.len());
         match side.socket.read(&mut buffer[..room]) {
             Ok(0) => pipe.finish(now, shape),
             Ok(count) => pipe.input(now, shape, &buffer[..count], stats),
@@ -216,10 +243,11 @@ impl Connection {
 
     /// The connection is over: what is on its way is counted as dropped. After a reset both sides
     /// get one, too.
-    pub(super) fn finish(&mut self, state: State, stats: &mut [LinkStats; 2]) {
+    pub(super) fn finish(&mut self, state: State, stats: &mut [LinkStats; 2], memory: &mut Memory) {
         for (pipe, stats) in self.pipes.iter_mut().zip(stats) {
             pipe.discard(DropReason::Closed, stats);
         }
+        self.settle(memory);
         if matches!(state, State::Reset | State::Unreachable) {
             for side in &self.sides {
                 // Closing with a linger time of zero sends RST: socket(7), SO_LINGER.

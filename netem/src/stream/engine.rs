@@ -12,6 +12,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 
 use super::connection::{Connection, State};
+use super::memory::Memory;
 use super::pipe::{Identity, Pipe};
 use super::{StreamConfig, StreamShape, StreamStats};
 use crate::clock::{Clock, Shared, Timer};
@@ -43,6 +44,9 @@ pub(super) struct Core {
     deadlines: BTreeSet<(Nanos, usize)>,
     deadline_of: Vec<Option<Nanos>>,
     accept_at: Option<Nanos>,
+    memory: Memory,
+    /// Connections that wait for memory; some may have gone on since.
+    starved: BTreeSet<usize>,
     links: [LinkStats; 2],
     stats: StreamStats,
     buffer: Vec<u8>,
@@ -61,6 +65,8 @@ impl Core {
             deadlines: BTreeSet::new(),
             deadline_of: Vec::new(),
             accept_at: None,
+            memory: Memory::new(config.memory_bytes_max),
+            starved: BTreeSet::new(),
             links: [LinkStats::default(); 2],
             stats: StreamStats::default(),
             buffer: vec![0; READ_BYTES],
@@ -70,7 +76,9 @@ impl Core {
     pub(super) fn stats(&self) -> StreamStats {
         let [up, down] = self.links;
         let connections = (self.connections.len() - self.free.len()) as u64;
-        StreamStats { up, down, connections, ..self.stats }
+        let (held_bytes, held_bytes_max) =
+            (self.memory.held() as u64, self.memory.held_max() as u64);
+        StreamStats { up, down, connections, held_bytes, held_bytes_max, ..self.stats }
     }
 
     fn next_deadline(&self) -> Option<Nanos> {
@@ -145,16 +153,19 @@ impl Core {
     /// Does what can be done for one connection; `true`: more can be done at once.
     fn work(&mut self, place: usize, registry: &Registry) -> bool {
         let now = self.clock.now();
-        let Self { shapes: [up, down], connections, links, buffer, .. } = self;
+        let Self { shapes: [up, down], connections, links, buffer, memory, .. } = self;
         let Some(connection) = connections.get_mut(place).and_then(Option::as_mut) else {
             return false;
         };
         let shapes = [&*up, &*down];
-        let state = connection.work(now, shapes, links, buffer);
+        let state = connection.work(now, shapes, links, (buffer, memory));
         let deadline = match state {
             State::Open(_) => connection.next_deadline(shapes, now),
             _ => None,
         };
+        if connection.is_starved() {
+            self.starved.insert(place);
+        }
         self.set_deadline(place, deadline);
         match state {
             State::Open(has_more) => return has_more,
@@ -186,8 +197,15 @@ impl Core {
             // Closing removes it from the event queue in any case.
             let _ = registry.deregister(connection.socket(side));
         }
-        connection.finish(state, &mut self.links);
+        connection.finish(state, &mut self.links, &mut self.memory);
         self.free.push(place);
+    }
+
+    /// Those that waited for memory, if there is some again.
+    fn fed(&mut self, work: &mut VecDeque<usize>) {
+        if self.memory.has_room() {
+            work.extend(std::mem::take(&mut self.starved));
+        }
     }
 
     /// The places whose time has come.
@@ -258,6 +276,7 @@ impl Engine {
                     work.push_back(place);
                 }
             }
+            core.fed(&mut work);
         }
         shared.close();
         let mut core = shared.lock();

@@ -10,6 +10,7 @@
 
 mod connection;
 mod engine;
+mod memory;
 mod pipe;
 mod setting;
 mod shape;
@@ -25,6 +26,7 @@ use crate::stats::LinkStats;
 
 use engine::{Core, Engine};
 
+pub use memory::{MEMORY_BYTES_MAX_DEFAULT, SHARE_BYTES};
 pub use setting::{STREAM_ALIASES, STREAM_SETTINGS, StreamSettingError};
 pub use shape::{PACKETS_ONLY, Slice, StreamShape};
 
@@ -46,6 +48,9 @@ pub struct StreamConfig {
     pub seed: Option<Seed>,
     /// One connection more is closed at once.
     pub connections_max: usize,
+    /// What all connections together may hold; then they read no more, and the senders feel it.
+    /// Each direction of each connection may hold [`SHARE_BYTES`] in any case.
+    pub memory_bytes_max: usize,
 }
 
 impl StreamConfig {
@@ -53,7 +58,8 @@ impl StreamConfig {
     pub fn new(listen: SocketAddr, upstream: SocketAddr) -> Self {
         let (up, down) = (StreamShape::default(), StreamShape::default());
         let connections_max = CONNECTIONS_MAX_DEFAULT;
-        Self { listen, upstream, up, down, seed: None, connections_max }
+        let memory_bytes_max = MEMORY_BYTES_MAX_DEFAULT;
+        Self { listen, upstream, up, down, seed: None, connections_max, memory_bytes_max }
     }
 }
 
@@ -76,6 +82,10 @@ pub struct StreamStats {
     pub resets: u64,
     /// Connections that `limit` or `timeout` ended.
     pub ended: u64,
+    /// Bytes that all connections hold now, with what it costs to keep them.
+    pub held_bytes: u64,
+    /// The most that they have ever held.
+    pub held_bytes_max: u64,
 }
 
 impl StreamStats {

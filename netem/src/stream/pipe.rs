@@ -19,8 +19,17 @@ use crate::verdict::DropReason;
 pub(super) const PIPE_BYTES_MAX: usize = 4 << 20;
 /// Pieces that a pipe holds at most, however small they are.
 const PIPE_PIECES_MAX: usize = 1 << 16;
+/// What it costs to keep a piece, besides its bytes.
+const PIECE_COST_BYTES: usize = 64;
 /// Pieces that are offered to one write.
 const PIECES_MAX: usize = 64;
+
+/// How many bytes of a stream fit into `memory`, with what it costs to keep their pieces.
+pub(super) fn affordable(memory: usize, shape: &StreamShape) -> usize {
+    let pieces = memory / (shape.piece_bytes() + PIECE_COST_BYTES) + 1;
+    let bytes = memory.saturating_sub(pieces * PIECE_COST_BYTES);
+    bytes.max(usize::from(memory > PIECE_COST_BYTES))
+}
 
 /// Who the pipe is, for its draws.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +83,11 @@ impl Pipe {
             end: None,
             is_broken: false,
         }
+    }
+
+    /// How much memory it holds.
+    pub(super) fn held(&self) -> usize {
+        self.queued_bytes + self.pieces.len() * PIECE_COST_BYTES
     }
 
     /// How many bytes it takes now.
@@ -146,6 +160,7 @@ impl Pipe {
         self.last_due = self.last_due.max(left + self.delay);
         self.queued_bytes += bytes.len();
         stats.count_queued();
+        stats.delays.count(self.last_due - now);
         self.pieces.push_back(Piece { due: self.last_due, bytes: bytes.to_vec(), start: 0 });
     }
 

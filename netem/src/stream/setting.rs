@@ -2,6 +2,8 @@
 //!
 //! Impairments of packets are known here only to be refused, with the reason.
 
+use std::str::FromStr;
+
 use super::shape::{PACKETS_ONLY, StreamShape};
 use crate::link::LinkConfig;
 use crate::setting::{SETTINGS, SettingError};
@@ -68,11 +70,11 @@ impl StreamShape {
     fn set_known(&mut self, name: &'static str, value: &str) -> Result<(), StreamSettingError> {
         let refused = |source: UnitError| SettingError::Value { name, source };
         match name {
-            "slice" => self.slice = Some(value.parse().map_err(refused)?),
-            "limit" => self.limit = Some(value.parse().map_err(refused)?),
-            "timeout" => self.timeout = Some(value.parse().map_err(refused)?),
+            "slice" => self.slice = unless_none(value).map_err(refused)?,
+            "limit" => self.limit = unless_none(value).map_err(refused)?,
+            "timeout" => self.timeout = unless_none(value).map_err(refused)?,
             "slow-close" => self.slow_close = value.parse().map_err(refused)?,
-            "reset" => self.reset = Some(value.parse().map_err(refused)?),
+            "reset" => self.reset = unless_none(value).map_err(refused)?,
             _ => {
                 // Time and rate are read as for a link.
                 let (delay, rate) = (self.delay.clone(), self.rate.clone());
@@ -83,6 +85,11 @@ impl StreamShape {
         }
         Ok(())
     }
+}
+
+/// `none` takes back what was set before.
+fn unless_none<T: FromStr<Err = UnitError>>(value: &str) -> Result<Option<T>, UnitError> {
+    if value == "none" { Ok(None) } else { value.parse().map(Some) }
 }
 
 #[cfg(test)]

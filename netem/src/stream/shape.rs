@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::impair::{Delay, Rate};
+use crate::link::LinkConfig;
 use crate::units::{Bytes, Nanos, UnitError, Words};
 
 /// Where a stream is cut unless `slice` says otherwise: what a packet of Ethernet carries.
@@ -37,6 +38,35 @@ pub struct StreamShape {
 }
 
 impl StreamShape {
+    /// The settings that are not as by default, as [`set`](Self::set) takes them.
+    ///
+    /// ```
+    /// let mut shape = netem::stream::StreamShape::default();
+    /// shape.set("latency", "20ms")?;
+    /// assert_eq!(shape.settings(), [("delay", "20ms".to_owned())]);
+    /// # Ok::<(), netem::stream::StreamSettingError>(())
+    /// ```
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let mut settings = Vec::new();
+        let mut say = |name, value: Option<&dyn fmt::Display>| {
+            settings.extend(value.map(|value| (name, value.to_string())));
+        };
+        say("delay", (self.delay != Delay::default()).then_some(&self.delay));
+        say("rate", self.rate.as_ref().map(|rate| rate as _));
+        say("slice", self.slice.as_ref().map(|slice| slice as _));
+        say("limit", self.limit.as_ref().map(|limit| limit as _));
+        say("timeout", self.timeout.as_ref().map(|timeout| timeout as _));
+        say("slow-close", (self.slow_close > Nanos::ZERO).then_some(&self.slow_close));
+        say("reset", self.reset.as_ref().map(|reset| reset as _));
+        settings
+    }
+
+    /// What contradicts itself, and what to do about it.
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let (delay, rate) = (self.delay.clone(), self.rate.clone());
+        LinkConfig { delay, rate, ..LinkConfig::default() }.contradiction()
+    }
+
     /// The size of the pieces that a stream is cut into, when it is cut.
     pub(super) fn piece_bytes(&self) -> usize {
         self.slice.map_or(PIECE_BYTES, |slice| slice.bytes() as usize)

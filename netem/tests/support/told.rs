@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use netem::live::Network;
+use netem::live::{Network, Setup};
 use netem::replay::Divergence;
 use netem::{Direction, FlowOrdinal, LinkConfig, LinkStats, Seed};
 
@@ -27,18 +27,19 @@ impl Network for Told {
     fn extra(&self) -> Vec<(&'static str, u64)> {
         vec![("flows", 0)]
     }
-    fn config(&self, direction: Direction) -> LinkConfig {
-        self.0.lock().unwrap()[usize::from(direction == Direction::Down)].clone()
+    fn setup(&self, direction: Direction) -> Setup {
+        self.0.lock().unwrap()[usize::from(direction == Direction::Down)].clone().into()
     }
-    fn set_config(&self, direction: Direction, config: LinkConfig) {
+    fn set_setup(&self, direction: Direction, setup: Setup) {
+        let Setup::Packets(config) = setup else { panic!("for packets") };
         assert_eq!(config.contradiction(), None);
-        self.0.lock().unwrap()[usize::from(direction == Direction::Down)] = config;
+        self.0.lock().unwrap()[usize::from(direction == Direction::Down)] = *config;
     }
     fn rebind(&self, _flow: Option<FlowOrdinal>) -> usize {
         0
     }
-    fn log_text(&self) -> String {
-        String::new()
+    fn log_text(&self) -> Option<String> {
+        Some(String::new())
     }
     fn divergence(&self) -> Option<Divergence> {
         None
