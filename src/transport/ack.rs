@@ -41,6 +41,8 @@ pub(crate) struct AckState {
     ecn: EcnCounts,
     eliciting_unacked: u64,
     due: bool,
+    /// The packet being read asks for an acknowledgement at once.
+    is_asked: bool,
     threshold: u64,
     delay_max: Micros,
     frequency_seq: Option<u64>,
@@ -55,6 +57,7 @@ impl AckState {
             ecn: EcnCounts::default(),
             eliciting_unacked: 0,
             due: false,
+            is_asked: false,
             threshold: THRESHOLD_DEFAULT,
             delay_max,
             frequency_seq: None,
@@ -98,8 +101,10 @@ impl AckState {
             return None;
         }
         self.eliciting_unacked += 1;
+        let is_asked = std::mem::take(&mut self.is_asked);
         // RFC 9000 §13.2.1: at once when out of order, when there is a gap, or on CE.
-        self.due |= self.eliciting_unacked > self.threshold || !in_order || ecn == Ecn::Ce;
+        let tells_more = !in_order || is_asked || ecn == Ecn::Ce;
+        self.due |= tells_more || self.eliciting_unacked > self.threshold;
         (!self.due).then_some(now + self.delay_max)
     }
 
@@ -110,6 +115,11 @@ impl AckState {
             self.threshold = threshold;
             self.delay_max = delay_max;
         }
+    }
+
+    /// The packet being read wants to be acknowledged at once.
+    pub(crate) fn on_asked(&mut self) {
+        self.is_asked = true;
     }
 
     /// The time to hold back is over.

@@ -1,7 +1,7 @@
 //! What can be chosen about connections, with defaults that suit the internet.
 
 use super::congestion::Congestion;
-use super::crypto::{Keys, PublicKey, SecretKey, Suite};
+use super::crypto::{Keys, PACKETS_PER_KEY, PACKETS_PER_KEY_MAX, PublicKey, SecretKey, Suite};
 use super::flow_control::MESSAGE_COST;
 use super::time::Micros;
 use crate::wire::transport::{CHANNELS_MAX, MESSAGE_LEN_MAX, Params};
@@ -88,6 +88,8 @@ pub struct Config {
     pub ack_delay_max: Micros,
     /// The longest datagram tried, in bytes of UDP payload (default 1452).
     pub datagram_len_max: u16,
+    /// Keys are replaced after so many packets (default 2^22).
+    pub packets_per_key: u64,
     /// Marks packets as ECN-capable (default true).
     pub ecn: bool,
     /// Records what happens, for [`Connection::take_trace`](super::Connection::take_trace).
@@ -110,6 +112,7 @@ impl Default for Config {
             linger: Micros::from_secs(30),
             ack_delay_max: Micros::from_ms(25),
             datagram_len_max: 1452,
+            packets_per_key: PACKETS_PER_KEY,
             ecn: true,
             trace: false,
         }
@@ -156,6 +159,12 @@ impl Config {
             "datagram_len_max",
             self.datagram_len_max.into(),
             "at least 1200",
+        )?;
+        check(
+            (1..=PACKETS_PER_KEY_MAX).contains(&self.packets_per_key),
+            "packets_per_key",
+            self.packets_per_key,
+            "1 to 2^23 (RFC 9001 §6.6)",
         )?;
         check(
             self.handshake_timeout > Micros::ZERO,

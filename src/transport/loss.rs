@@ -3,6 +3,7 @@
 //! The thresholds adapt: a packet that was declared lost and then acknowledged was only
 //! reordered, so both thresholds grow (the idea of RFC 8985 §6.2).
 
+use super::ack_frequency::Rhythm;
 use super::rtt::{GRANULARITY, Rtt};
 use super::sent::SentPackets;
 use super::time::{Micros, Time};
@@ -158,12 +159,7 @@ impl LossDetector {
     }
 
     /// When the loss timer goes off (RFC 9002 §6.2.1 and A.8).
-    pub(crate) fn deadline(
-        &self,
-        sent: &SentPackets,
-        rtt: &Rtt,
-        ack_delay_max: Micros,
-    ) -> Option<Time> {
+    pub(crate) fn deadline(&self, sent: &SentPackets, rtt: &Rtt, acks: Rhythm) -> Option<Time> {
         if self.loss_at.is_some() {
             return self.loss_at;
         }
@@ -171,8 +167,9 @@ impl LossDetector {
             return None;
         }
         let backoff = 1_u64 << self.pto_count.min(16);
-        // RFC 8985 §7.2: two packets are acknowledged at once; only one alone is held back.
-        let held_back = if sent.eliciting() > 1 { Micros::ZERO } else { ack_delay_max };
+        // RFC 8985 §7.2: more packets than the threshold are acknowledged at once; only fewer
+        // are held back.
+        let held_back = if sent.eliciting() > acks.threshold { Micros::ZERO } else { acks.delay };
         let pto = rtt.pto(held_back);
         let backed_off = (pto * backoff).min(PTO_BACKED_OFF_MAX.max(pto));
         self.last_eliciting_at.map(|at| at + backed_off)
@@ -213,6 +210,8 @@ mod tests {
     use super::super::sent::NewPacket;
     use super::*;
 
+    const PLAIN: Rhythm = Rhythm { threshold: 1, delay: Micros::ZERO };
+
     fn sent(times: &[u64]) -> SentPackets {
         let mut sent = SentPackets::default();
         for time in times {
@@ -242,7 +241,7 @@ mod tests {
         detector.on_largest_acked(3);
         let losses = detector.detect(Time(10), &sent, &rtt(), Micros::ZERO);
         assert_eq!(losses.numbers, [0]);
-        assert_eq!(detector.deadline(&sent, &rtt(), Micros::ZERO), Some(Time(90_002)));
+        assert_eq!(detector.deadline(&sent, &rtt(), PLAIN), Some(Time(90_002)));
         sent.settle(0);
         sent.release();
         let losses = detector.detect(Time(90_003), &sent, &rtt(), Micros::ZERO);
@@ -269,12 +268,12 @@ mod tests {
         detector.on_sent(Time(1000));
         let pto = rtt().pto(Micros::ZERO);
         for expected in [pto, pto * 2, pto * 4] {
-            let at = detector.deadline(&sent, &rtt(), Micros::ZERO);
+            let at = detector.deadline(&sent, &rtt(), PLAIN);
             assert_eq!(at, Some(Time(1000) + expected));
             detector.on_pto(Time(1000));
         }
         (0..30).for_each(|_| detector.on_pto(Time(1000)));
-        let at = detector.deadline(&sent, &rtt(), Micros::ZERO);
+        let at = detector.deadline(&sent, &rtt(), PLAIN);
         assert_eq!(at, Some(Time(1000) + PTO_BACKED_OFF_MAX));
     }
 

@@ -9,6 +9,7 @@
 //!   fec_control              how many repair symbols go with a message
 //!   flow_control, receipts   what the peer may send; what became of a message
 //!   ack, sent, loss          what arrived, what is on its way, what is lost
+//!   ack_frequency            how often the peer shall acknowledge
 //!   rtt, pacing, congestion  how fast
 //!   path, mtu, cids          where to, how large, by which names
 //!   crypto                   handshake sessions and packet protection
@@ -21,6 +22,7 @@
 //! network can fill has a limit.
 
 mod ack;
+mod ack_frequency;
 mod cids;
 mod config;
 mod congestion;

@@ -30,6 +30,8 @@ pub(crate) enum SentFrame {
     NewCid { seq: u64 },
     /// We retired one of the peer's.
     RetireCid { seq: u64 },
+    /// How often the peer shall acknowledge.
+    AckFrequency { seq: u64 },
 }
 
 /// A packet on its way.

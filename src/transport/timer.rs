@@ -26,10 +26,12 @@ pub(crate) enum Timer {
     Close,
     /// It is time to try a larger datagram.
     Mtu,
+    /// The keys before the last update are dropped (RFC 9001 §6.5).
+    Keys,
 }
 
 impl Timer {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Loss,
         Self::Ack,
         Self::Pacing,
@@ -40,6 +42,7 @@ impl Timer {
         Self::Deadline,
         Self::Close,
         Self::Mtu,
+        Self::Keys,
     ];
 }
 

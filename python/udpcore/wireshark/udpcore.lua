@@ -86,7 +86,8 @@ local suites = {
 local modes = { [0] = "ordered", [1] = "unordered", [2] = "sequenced", [3] = "unreliable" }
 local frame_types = {
   [0x00] = "PADDING", [0x01] = "PING", [0x02] = "ACK", [0x03] = "ACK with ECN", [0x04] = "SKIP",
-  [0x05] = "MAX_DATA", [0x06] = "MAX_CHANNEL", [0x07] = "REPAIR", [0x09] = "PATH_CHALLENGE",
+  [0x05] = "MAX_DATA", [0x06] = "MAX_CHANNEL", [0x07] = "REPAIR",
+  [0x08] = "IMMEDIATE_ACK", [0x09] = "PATH_CHALLENGE",
   [0x0a] = "PATH_RESPONSE", [0x0b] = "NEW_CID", [0x0c] = "RETIRE_CID", [0x0d] = "ACK_FREQUENCY",
   [0x0e] = "CLOSE", [0x0f] = "TIMESTAMP", [0x10] = "BLOCKED", [0x80] = "MSG",
 }
@@ -183,6 +184,7 @@ end
 
 readers[0x00] = function() end
 readers[0x01] = readers[0x00]
+readers[0x08] = readers[0x00]
 readers[0x10] = readers[0x00]
 readers[0x02] = read_ack(false)
 readers[0x03] = read_ack(true)

@@ -1,8 +1,9 @@
 //! Opening: two messages, each repeated until the other end answers.
 
 use super::{Connection, ConnectionEvent};
+use crate::transport::ack_frequency::AckFrequency;
 use crate::transport::cids::RemoteIds;
-use crate::transport::crypto::Session;
+use crate::transport::crypto::{Protection, Session};
 use crate::transport::error::CloseReason;
 use crate::transport::send::OutboxLimits;
 use crate::transport::state::{Event, State};
@@ -70,10 +71,15 @@ impl Connection {
         if let Some(params) = peer {
             self.set_peer_params(params);
             match self.handshake.session.protection() {
-                Ok(protection) => self.protection = Some(protection),
+                Ok(protection) => self.protect(protection),
                 Err(_) => self.end(now, Event::TimedOut, CloseReason::HandshakeTimeout),
             }
         }
+    }
+
+    fn protect(&mut self, mut protection: Protection) {
+        protection.set_packets_per_key(self.config.packets_per_key);
+        self.protection = Some(protection);
     }
 
     fn set_peer_params(&mut self, params: Params) {
@@ -91,6 +97,7 @@ impl Connection {
             (ours, theirs) => ours.min(theirs),
         };
         self.peer_ack_delay_max = Micros(params.ack_delay_us_max.min(ACK_DELAY_MAX_BELIEVED.0));
+        self.frequency = AckFrequency::new(self.peer_ack_delay_max);
         self.path.mtu.enable(params.datagram_len_max);
     }
 
@@ -179,7 +186,7 @@ impl Connection {
         };
         self.remote_ids = RemoteIds::new(packet.header.scid);
         self.set_peer_params(params);
-        self.protection = Some(protection);
+        self.protect(protection);
         // The server waits for a packet that proves that we have this one.
         self.pending.ping = true;
         self.on_confirmed(now);

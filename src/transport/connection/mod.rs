@@ -19,6 +19,7 @@ pub use transmit::Transmit;
 pub(crate) use transmit::reset_token;
 
 use super::ack::AckState;
+use super::ack_frequency::AckFrequency;
 use super::cids::{LocalIds, RemoteIds, Routing};
 use super::config::Config;
 use super::crypto::Protection;
@@ -76,6 +77,7 @@ pub struct Connection {
     handshake: Handshake,
     protection: Option<Protection>,
     acks: AckState,
+    frequency: AckFrequency,
     sent: SentPackets,
     detector: LossDetector,
     outbox: Outbox,
@@ -138,6 +140,7 @@ impl Connection {
             handshake: hello.handshake,
             protection: None,
             acks: AckState::new(config.ack_delay_max),
+            frequency: AckFrequency::new(Micros::from_ms(25)),
             sent: SentPackets::default(),
             detector: LossDetector::new(),
             outbox: Outbox::new(limits),
@@ -194,6 +197,7 @@ impl Connection {
                 }
                 Timer::Deadline => self.outbox.expire(now),
                 Timer::Close => self.on_close_timer(now),
+                Timer::Keys => self.protection.iter_mut().for_each(Protection::drop_old_keys),
             }
         }
         self.after_input(now);

@@ -54,6 +54,10 @@ impl Connection {
         if self.acks.check(opened.number) == Arrival::Duplicate {
             return self.drop_packet(now, DropReason::Duplicate);
         }
+        if opened.keys_updated {
+            // RFC 9001 §6.5: the old keys are kept for three probe timeouts.
+            self.timers.set(Timer::Keys, now + self.pto() * 3);
+        }
         let size = datagram.len() as u32;
         self.trace.record(now, TraceEvent::Received { number: opened.number, size });
         if self.state == State::Closing {
@@ -167,6 +171,7 @@ impl Connection {
                 let delay = Micros(delay_us_max).min(self.config.ack_delay_max);
                 self.acks.on_frequency(seq, threshold, delay);
             }
+            Frame::ImmediateAck => self.acks.on_asked(),
             Frame::Blocked => self.inbox.on_blocked(),
             Frame::Timestamp(time_us) => self.peer_clock.on_timestamp(now, time_us),
             Frame::Close { code, reason } => self.on_close(now, code, reason),

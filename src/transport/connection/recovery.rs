@@ -107,6 +107,8 @@ impl Connection {
             app_limited: self.app_limited,
         });
         self.detect_losses(now);
+        let window_packets = self.path.congestion.window() / u64::from(self.path.mtu.current());
+        self.frequency.adapt(now, window_packets, self.path.rtt.smoothed());
         self.trace.record(
             now,
             TraceEvent::Metrics {
@@ -138,6 +140,7 @@ impl Connection {
             SentFrame::Repair { channel, id } => self.outbox.on_repair_acked(channel, id, info),
             SentFrame::Skip { channel, id } => self.outbox.on_skip_acked(channel, id),
             SentFrame::Ack { largest } => self.acks.on_ack_of_ack(largest),
+            SentFrame::AckFrequency { seq } => self.frequency.on_acked(seq),
             SentFrame::MaxData
             | SentFrame::MaxChannel { .. }
             | SentFrame::Blocked
@@ -214,6 +217,7 @@ impl Connection {
             SentFrame::NewCid { seq } => self.local_ids.on_lost(seq),
             SentFrame::RetireCid { seq } => self.remote_ids.on_retirement_lost(seq),
             SentFrame::Blocked => self.outbox.on_blocked_lost(),
+            SentFrame::AckFrequency { seq } => self.frequency.on_lost(seq),
             // A later acknowledgement says more.
             SentFrame::Ack { .. } | SentFrame::Repair { .. } => {}
         }
@@ -253,7 +257,7 @@ impl Connection {
     }
 
     pub(super) fn set_loss_timer(&mut self) {
-        let at = self.detector.deadline(&self.sent, &self.path.rtt, self.peer_ack_delay_max);
+        let at = self.detector.deadline(&self.sent, &self.path.rtt, self.frequency.held_back());
         self.timers.set_or_clear(Timer::Loss, at);
     }
 

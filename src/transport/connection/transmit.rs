@@ -5,6 +5,7 @@
 
 use super::Connection;
 use crate::transport::ack::Ecn;
+use crate::transport::ack_frequency::Rhythm;
 use crate::transport::fec_control::FecPath;
 use crate::transport::send::Room;
 use crate::transport::sent::{NewPacket, SentFrame};
@@ -229,6 +230,10 @@ impl Connection {
             if out.len() == ack_end && wanted.is_probe {
                 Frame::Ping.compose(out);
             }
+            let is_last = !self.outbox.has_ready();
+            if out.len() > ack_end && self.frequency.asks_at_once(is_last) && out.len() < end {
+                Frame::ImmediateAck.compose(out);
+            }
         }
         if !wanted.data && acks && self.wants_ack_of_ack() || wanted.is_mtu_probe {
             Frame::Ping.compose(out);
@@ -334,7 +339,8 @@ impl Connection {
             Frame::PathResponse(data).compose(out);
         }
         if std::mem::take(&mut self.pending.ping) {
-            Frame::Ping.compose(out);
+            let relaxed = self.frequency.is_relaxed();
+            if relaxed { Frame::ImmediateAck } else { Frame::Ping }.compose(out);
         }
         while out.len() + CONTROL_LEN_MAX <= end {
             if let Some(limit) = self.inbox.take_grant() {
@@ -346,6 +352,9 @@ impl Connection {
             } else if self.outbox.take_blocked_notice() {
                 Frame::Blocked.compose(out);
                 frames.push(SentFrame::Blocked);
+            } else if let Some((seq, Rhythm { threshold, delay })) = self.frequency.take_due() {
+                Frame::AckFrequency { seq, threshold, delay_us_max: delay.0 }.compose(out);
+                frames.push(SentFrame::AckFrequency { seq });
             } else if let Some((seq, cid)) = self.local_ids.take_unsent() {
                 let reset_token = reset_token(&self.reset_key, cid.0);
                 Frame::NewCid { seq, cid, reset_token }.compose(out);

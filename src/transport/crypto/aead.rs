@@ -10,8 +10,10 @@ use ring::aead::{AES_128_GCM, Aad, LessSafeKey, Nonce, UnboundKey, quic};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk};
 use std::fmt;
 
-/// Keys are replaced after this many packets (RFC 9001 §6.6 allows 2^23 for AES-GCM).
-const PACKETS_PER_KEY: u64 = 1 << 22;
+/// Keys are replaced after this many packets, unless chosen otherwise.
+pub(crate) const PACKETS_PER_KEY: u64 = 1 << 22;
+/// RFC 9001 §6.6: the most for AES-GCM.
+pub(crate) const PACKETS_PER_KEY_MAX: u64 = 1 << 23;
 /// RFC 9001 §6.6: so many packets that fail to open end the use of the keys.
 const FAILURES_MAX: u64 = 1 << 36;
 
@@ -74,6 +76,7 @@ pub(crate) struct AeadKeys {
     send_mask: HeaderProtectionKey,
     send_phase: bool,
     sent_in_phase: u64,
+    packets_per_key: u64,
     /// The first packet of this phase; an update waits until it was acknowledged.
     phase_first: Option<u64>,
     phase_confirmed: bool,
@@ -111,6 +114,7 @@ impl AeadKeys {
             send_mask,
             send_phase: false,
             sent_in_phase: 0,
+            packets_per_key: PACKETS_PER_KEY,
             phase_first: None,
             phase_confirmed: false,
             recv_next: recv.next()?,
@@ -138,7 +142,12 @@ impl AeadKeys {
 
     /// Replaces the sending key if it has done its work (RFC 9001 §6.1, §6.5).
     fn maybe_update(&mut self) {
-        if self.sent_in_phase < PACKETS_PER_KEY || !self.phase_confirmed {
+        if self.sent_in_phase < self.packets_per_key || !self.phase_confirmed {
+            return;
+        }
+        // RFC 9001 §6.5: not before the old keys are gone, or one bit could not tell which keys a
+        // late packet needs.
+        if self.recv_previous.is_some() {
             return;
         }
         // The peer follows when it sees the bit; our receiving key follows with its packets.
@@ -221,12 +230,13 @@ impl AeadKeys {
             return Err(CryptoError::Packet);
         };
         let payload = header_len..header_len + plain.len();
-        if !is_current && !is_previous {
+        let keys_updated = !is_current && !is_previous;
+        if keys_updated {
             self.advance_recv(number)?;
         } else if is_current {
             self.recv_phase_first = self.recv_phase_first.min(number);
         }
-        Ok(Opened { number, payload })
+        Ok(Opened { number, payload, keys_updated })
     }
 
     /// A packet of the next generation opened: the peer has updated, so do we.
@@ -242,10 +252,18 @@ impl AeadKeys {
         Ok(())
     }
 
+    pub(super) fn drop_old(&mut self) {
+        self.recv_previous = None;
+    }
+
+    pub(super) fn set_packets_per_key(&mut self, packets: u64) {
+        self.packets_per_key = packets;
+    }
+
     /// Updates now, for tests.
     #[cfg(test)]
     pub(super) fn force_update(&mut self) {
-        self.sent_in_phase = PACKETS_PER_KEY;
+        self.sent_in_phase = self.packets_per_key;
         self.maybe_update();
     }
 }

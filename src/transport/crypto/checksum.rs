@@ -29,7 +29,7 @@ impl Checksum {
         if checksum(body, number) != tag {
             return Err(CryptoError::Packet);
         }
-        Ok(Opened { number, payload })
+        Ok(Opened { number, payload, keys_updated: false })
     }
 }
 

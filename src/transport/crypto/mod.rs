@@ -9,7 +9,7 @@ mod noise;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use aead::AeadKeys;
+pub(crate) use aead::{AeadKeys, PACKETS_PER_KEY, PACKETS_PER_KEY_MAX};
 pub(crate) use checksum::Checksum;
 pub(crate) use noise::{Keys, NoiseSession};
 pub use noise::{PublicKey, SecretKey};
@@ -88,6 +88,8 @@ pub(crate) struct Opened {
     pub(crate) number: u64,
     /// Where the frames are.
     pub(crate) payload: Range<usize>,
+    /// It is the first packet under the peer's next keys.
+    pub(crate) keys_updated: bool,
 }
 
 /// What protects the short packets of a connection.
@@ -140,6 +142,20 @@ impl Protection {
     pub(crate) fn on_acked(&mut self, number: u64) {
         if let Self::Aead(keys) = self {
             keys.on_acked(number);
+        }
+    }
+
+    /// Packets under the keys before the last update no longer open.
+    pub(crate) fn drop_old_keys(&mut self) {
+        if let Self::Aead(keys) = self {
+            keys.drop_old();
+        }
+    }
+
+    /// Keys are replaced after so many packets.
+    pub(crate) fn set_packets_per_key(&mut self, packets: u64) {
+        if let Self::Aead(keys) = self {
+            keys.set_packets_per_key(packets);
         }
     }
 

@@ -90,8 +90,7 @@ fn keys_update_and_late_packets_still_open() {
     let mut first = seal(&mut a, 1, b"first one");
     b.open(&mut first, 0).expect("opens");
     a.on_acked(1);
-    let Protection::Aead(keys) = &mut a else { panic!("encrypted") };
-    keys.force_update();
+    force_update(&mut a);
     assert!(a.key_phase());
     let mut second = seal(&mut a, 2, b"second one");
     b.open(&mut second, 2).expect("opens with the next key");
@@ -100,4 +99,52 @@ fn keys_update_and_late_packets_still_open() {
     let mut answer = seal(&mut b, 0, b"answer");
     a.open(&mut answer, 0).expect("opens");
     assert_eq!((a.key_updates(), b.key_updates()), (1, 1));
+}
+
+#[test]
+fn packets_of_a_wrong_phase_do_not_open() {
+    let (client, server) = keys();
+    let [mut a, mut b] = handshake(Suite::Secret, &client, &server).expect("they agree");
+    // The same handshake, so the same keys: a sender that misses every update.
+    let [mut stale, _] = handshake(Suite::Secret, &client, &server).expect("they agree");
+    b.open(&mut seal(&mut a, 0, b"first keys"), 0).expect("opens");
+    a.on_acked(0);
+    force_update(&mut a);
+    let opened = b.open(&mut seal(&mut a, 1, b"second keys"), 1).expect("opens");
+    assert!(opened.keys_updated);
+    // RFC 9001 §6.4: old keys for a newer packet are an error, here one that is dropped.
+    assert_eq!(b.open(&mut seal(&mut stale, 2, b"old keys"), 2), Err(CryptoError::Packet));
+    assert!(b.open(&mut seal(&mut stale, 0, b"old, but in order"), 2).is_ok());
+    b.drop_old_keys();
+    assert_eq!(b.open(&mut seal(&mut stale, 0, b"too late"), 2), Err(CryptoError::Packet));
+    assert!(b.open(&mut seal(&mut a, 3, b"goes on"), 3).is_ok_and(|opened| !opened.keys_updated));
+}
+
+#[test]
+fn both_may_update_at_once_and_neither_twice_before_the_other_follows() {
+    let (client, server) = keys();
+    let [mut a, mut b] = handshake(Suite::Secret, &client, &server).expect("they agree");
+    b.open(&mut seal(&mut a, 0, b"hello"), 0).expect("opens");
+    a.open(&mut seal(&mut b, 0, b"hello"), 0).expect("opens");
+    a.on_acked(0);
+    b.on_acked(0);
+    force_update(&mut a);
+    force_update(&mut b);
+    let (mut from_a, mut from_b) = (seal(&mut a, 1, b"mine"), seal(&mut b, 1, b"mine"));
+    b.open(&mut from_a, 1).expect("opens");
+    a.open(&mut from_b, 1).expect("opens");
+    assert_eq!((a.key_updates(), b.key_updates()), (1, 1));
+    force_update(&mut a);
+    assert_eq!(a.key_updates(), 1, "not acknowledged under these keys");
+    a.on_acked(1);
+    force_update(&mut a);
+    assert_eq!(a.key_updates(), 1, "the old keys are still in use");
+    a.drop_old_keys();
+    force_update(&mut a);
+    assert_eq!(a.key_updates(), 2);
+}
+
+fn force_update(protection: &mut Protection) {
+    let Protection::Aead(keys) = protection else { panic!("encrypted") };
+    keys.force_update();
 }

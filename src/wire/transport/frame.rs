@@ -16,6 +16,7 @@ const SKIP: u8 = 0x04;
 const MAX_DATA: u8 = 0x05;
 const MAX_CHANNEL: u8 = 0x06;
 const REPAIR: u8 = 0x07;
+const IMMEDIATE_ACK: u8 = 0x08;
 const PATH_CHALLENGE: u8 = 0x09;
 const PATH_RESPONSE: u8 = 0x0a;
 const NEW_CID: u8 = 0x0b;
@@ -261,6 +262,8 @@ pub enum Frame<'a> {
         /// Acknowledge at the latest after this many microseconds.
         delay_us_max: u64,
     },
+    /// This packet is to be acknowledged at once (draft-ietf-quic-ack-frequency).
+    ImmediateAck,
     /// The connection is over.
     Close {
         /// Why; 0 is an orderly end.
@@ -324,6 +327,7 @@ impl Frame<'_> {
             }
             Frame::Timestamp(time_us) => numbers(out, TIMESTAMP, &[time_us]),
             Frame::Blocked => out.push(BLOCKED),
+            Frame::ImmediateAck => out.push(IMMEDIATE_ACK),
         }
     }
 }
@@ -396,6 +400,7 @@ impl<'a> Frames<'a> {
             }
             TIMESTAMP => Frame::Timestamp(reader.varint()?),
             BLOCKED => Frame::Blocked,
+            IMMEDIATE_ACK => Frame::ImmediateAck,
             _ if kind & MSG != 0 => Frame::Msg(msg(kind, reader, start)?),
             _ => return Err(start.error(WireErrorKind::FrameType)),
         })

@@ -101,6 +101,7 @@ fn frames() -> impl Strategy<Value = Frame<'static>> {
     prop_oneof![
         Just(Frame::Ping),
         Just(Frame::Blocked),
+        Just(Frame::ImmediateAck),
         (channel.clone(), modes(), 0..VARINT_MAX, proptest::option::of(varints())).prop_map(
             |(channel, mode, id, deadline_us)| {
                 let head = MsgHead { channel, id, mode, total: 9, offset: 200, deadline_us };

@@ -4,7 +4,7 @@ use netem::{Direction, FlowOrdinal, LinkConfig, Nanos, Seed, Simulator};
 use std::net::SocketAddr;
 use udpcore::transport::{
     Config, Ecn, Endpoint, Handle, Micros, Mode, Receipt, Security, SendError, SendOptions, Stats,
-    Time,
+    Time, TraceEvent,
 };
 
 /// IP and UDP headers, on the wire but not in a datagram, in bytes.
@@ -21,20 +21,32 @@ pub struct Pipe {
     away: SocketAddr,
     now: Time,
     out: Vec<u8>,
+    datagram_len_max: usize,
 }
 
 impl Pipe {
     /// A plaintext connection over `link` in both directions.
     pub fn new(seed: u64, link: &LinkConfig, config: &Config) -> Self {
         let config = Config { security: Security::plaintext(), ..config.clone() };
+        Self::protected(seed, link, &config)
+    }
+
+    /// A connection with the protection that `config` says.
+    pub fn protected(seed: u64, link: &LinkConfig, config: &Config) -> Self {
+        Self::between(seed, [link; 2], config)
+    }
+
+    /// The same over a link for each direction, up and down.
+    pub fn between(seed: u64, [up, down]: [&LinkConfig; 2], config: &Config) -> Self {
         let home = SocketAddr::from(([192, 0, 2, 1], 1));
         let away = SocketAddr::from(([192, 0, 2, 2], 2));
         let server = Endpoint::new(config.clone(), true, [1; 32]).expect("valid");
-        let mut client = Endpoint::new(config, false, [2; 32]).expect("valid");
+        let mut client = Endpoint::new(config.clone(), false, [2; 32]).expect("valid");
         let ours = client.connect(Time(0), home);
-        let sim = Simulator::new(Seed(seed), link.clone(), link.clone()).with_log(0);
+        let sim = Simulator::new(Seed(seed), up.clone(), down.clone()).with_log(0);
         let (now, out) = (Time(0), Vec::new());
-        Self { client, server, ours, theirs: None, sim, home, away, now, out }
+        let datagram_len_max = usize::MAX;
+        Self { client, server, ours, theirs: None, sim, home, away, now, out, datagram_len_max }
     }
 
     pub fn now(&self) -> Time {
@@ -44,6 +56,22 @@ impl Pipe {
     /// The client's statistics.
     pub fn stats(&self) -> Stats {
         self.client.connection(self.ours).map(|c| c.stats()).unwrap_or_default()
+    }
+
+    /// The server's statistics.
+    pub fn server_stats(&self) -> Stats {
+        let connection = self.theirs.and_then(|handle| self.server.connection(handle));
+        connection.map(|c| c.stats()).unwrap_or_default()
+    }
+
+    /// What happened at the client since the last call, with [`Config::trace`].
+    pub fn take_trace(&mut self) -> Vec<(Time, TraceEvent)> {
+        self.client.connection_mut(self.ours).map(|c| c.take_trace()).unwrap_or_default()
+    }
+
+    /// From now on longer datagrams vanish on their way up.
+    pub fn limit_datagrams(&mut self, len_max: usize) {
+        self.datagram_len_max = len_max;
     }
 
     /// Opens a channel of the client's.
@@ -71,6 +99,9 @@ impl Pipe {
         for (endpoint, direction) in ends {
             while let Some(transmit) = endpoint.poll_transmit(self.now, 10, &mut self.out) {
                 for datagram in self.out.chunks(transmit.segment_len) {
+                    if direction == Direction::Up && datagram.len() > self.datagram_len_max {
+                        continue;
+                    }
                     let size = datagram.len() as u32 + HEADERS_LEN;
                     self.sim.send_sized(direction, FlowOrdinal(0), size, datagram.to_vec());
                 }

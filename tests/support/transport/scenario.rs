@@ -57,6 +57,8 @@ pub struct Scenario {
     pub congestion: Congestion,
     /// Otherwise the plaintext profile.
     pub encrypted: bool,
+    /// Keys are replaced so soon.
+    pub packets_per_key: u64,
     pub plans: Vec<Plan>,
     pub receive_window: u64,
 }
@@ -79,6 +81,7 @@ impl Scenario {
             clients: plans.len(),
             congestion: Congestion::Cubic,
             encrypted: false,
+            packets_per_key: 1 << 22,
             plans,
             receive_window: 1 << 21,
         }
@@ -127,6 +130,7 @@ impl Scenario {
             .map(|_| (Time(draw.below(4_000_000)), Micros(draw.between(100_000, 8_000_000))))
             .collect();
         jumps.sort_unstable();
+        let packets_per_key = if draw.percent(70) { draw.between(1, 60) } else { 1 << 22 };
         Self {
             seed,
             up,
@@ -140,6 +144,7 @@ impl Scenario {
             clients,
             congestion,
             encrypted,
+            packets_per_key,
             plans,
             receive_window,
         }

@@ -407,6 +407,7 @@ fn config(scenario: &Scenario) -> Config {
             Security::plaintext()
         },
         congestion: scenario.congestion,
+        packets_per_key: scenario.packets_per_key,
         message_len_max: 70_000,
         receive_window: scenario.receive_window,
         channel_window: scenario.receive_window - scenario.receive_window / 4,
