@@ -92,4 +92,29 @@ mod tests {
         }
         assert!((75_000..=82_000).contains(&now.0), "{now:?}");
     }
+
+    #[test]
+    fn a_burst_is_ten_datagrams_or_two_milliseconds_at_the_rate_and_never_more_after_a_rest() {
+        let srtt = Micros::from_ms(100);
+        for (window, burst) in [(20_000, 10_000), (4_000_000, 100_000), (4_000_000_000, 256_000)] {
+            let rate = Rate { window, srtt, mtu: 1000, slow_start: false };
+            let mut pacer = Pacer::new(Time(0));
+            assert_eq!(pacer.allowance(Time(0), rate), burst);
+            pacer.on_sent(burst);
+            assert_eq!(pacer.allowance(Time(0), rate), 0);
+            assert_eq!(pacer.allowance(Time(60_000_000), rate), burst, "after a minute");
+        }
+    }
+
+    #[test]
+    fn in_slow_start_a_window_takes_half_a_round_trip() {
+        let rate = |slow_start| Rate {
+            window: 100_000,
+            srtt: Micros::from_ms(100),
+            mtu: 1000,
+            slow_start,
+        };
+        assert_eq!(rate(true).bytes_in(Micros::from_ms(50)), 100_000);
+        assert_eq!(rate(false).bytes_in(Micros::from_ms(80)), 100_000);
+    }
 }

@@ -129,4 +129,42 @@ mod tests {
         reno.on_congestion(Time(20), Time(19), true);
         assert_eq!(reno.window(), 2_000);
     }
+
+    #[test]
+    fn one_reduction_a_round_never_below_two_datagrams_and_no_growth_without_use() {
+        let mut reno = NewReno::new(1000);
+        for round in 1..=10 {
+            reno.on_congestion(Time(round * 10), Time(round * 10 - 1), false);
+            let window = reno.window();
+            // RFC 9002 §7.3.2: what was sent before belongs to the same event.
+            reno.on_congestion(Time(round * 10 + 5), Time(round * 10), false);
+            assert_eq!(reno.window(), window, "round {round}");
+        }
+        assert_eq!(reno.window(), 2_000);
+        let rtt = Rtt::default();
+        let (now, largest_acked, next_number) = (Time(200), 1, 2);
+        reno.on_acked(&Acked {
+            now,
+            bytes: 100_000,
+            largest_acked,
+            next_number,
+            rtt: &rtt,
+            app_limited: true,
+        });
+        assert_eq!(reno.window(), 2_000);
+    }
+
+    #[test]
+    fn after_persistent_congestion_slow_start_leads_back_to_the_threshold() {
+        let mut reno = NewReno::new(1000);
+        ack(&mut reno, 30_000);
+        reno.on_congestion(Time(10), Time(5), true);
+        assert_eq!((reno.window(), reno.phase()), (2_000, Phase::SlowStart));
+        assert_eq!((reno.ssthresh(), reno.recovery_start()), (Some(20_000), None));
+        ack(&mut reno, 18_000);
+        assert_eq!((reno.window(), reno.phase()), (20_000, Phase::Avoidance));
+        // RFC 9002 §7.6.2 undoes nothing when the packets come after all.
+        reno.on_spurious();
+        assert_eq!(reno.window(), 20_000);
+    }
 }
