@@ -29,8 +29,10 @@ mod peer_address;
 mod reliable;
 #[cfg(target_os = "linux")]
 mod socket;
+mod trace_run;
 mod transport;
 mod transport_options;
+mod transport_trace;
 mod wait;
 
 use pyo3::prelude::*;
@@ -83,6 +85,9 @@ mod _core {
     use super::transport::{
         TransportConnection, TransportEndpoint, TransportNotifier, transport_keys,
     };
+
+    #[pymodule_export]
+    use super::transport_trace::transport_trace_hash;
 
     #[pymodule_export]
     use super::reliable::{AckEndpoint, SequenceDetector, compose_sequence};
