@@ -1,4 +1,7 @@
-"""Only the package in a fresh virtual environment: everything starts, what is missing is named."""
+"""Only the wheel in a fresh virtual environment: everything starts, what is missing is named.
+
+The wheel is that of dist/, as a user gets it: `make wheel` builds it, and so does `make test`.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,45 @@ import subprocess
 import sys
 import time
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
-import udpcore
-
-APPS = sorted(
-    path.stem
-    for path in (Path(udpcore.__file__).parent / "apps").glob("*.py")
-    if not path.stem.startswith("_")
-)
+ROOT = Path(__file__).resolve().parents[3]
+SOURCE = ROOT / "python" / "udpcore"
+APPS = sorted(path.stem for path in (SOURCE / "apps").glob("*.py") if not path.stem.startswith("_"))
 PIP = 'pip install "udpcore[media]"'
+INSTALL_SECONDS_MAX = 60
+
+
+def the_wheel() -> Path:
+    """The wheel of dist/, made from the Python files that are here now."""
+    wheels = sorted((ROOT / "dist").glob("udpcore-*.whl"), key=lambda path: path.stat().st_mtime)
+    assert wheels, f"no wheel in {ROOT / 'dist'}: run 'make wheel' first"
+    with zipfile.ZipFile(wheels[-1]) as wheel:
+        for name in (one for one in wheel.namelist() if one.startswith("udpcore/")):
+            here = SOURCE.parent / name
+            same = not name.endswith(".py") or (
+                here.is_file() and here.read_bytes() == wheel.read(name)
+            )
+            assert same, f"{wheels[-1].name} has another {name} than {here}: run 'make wheel' again"
+    return wheels[-1]
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory) -> str:
-    """The Python of an environment that has udpcore and nothing else, not even pip."""
+    """The Python of an environment into which pip put the wheel, and nothing else."""
+    wheel, began = the_wheel(), time.monotonic()
     directory = tmp_path_factory.mktemp("fresh")
     venv.create(directory, with_pip=False)
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    packages = directory / "lib" / version / "site-packages"
-    (packages / "udpcore").symlink_to(Path(udpcore.__file__).parent, target_is_directory=True)
-    return str(directory / "bin" / "python")
+    python = str(directory / "bin" / "python")
+    # The pip of the tests installs for the other Python: a pip of its own would take seconds more.
+    pip = [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
+    subprocess.run([*pip, "--no-index", "--no-deps", str(wheel)], check=True, timeout=50)
+    took = time.monotonic() - began
+    assert took < INSTALL_SECONDS_MAX, f"the installation took {took:.1f} s"
+    return python
 
 
 def run(python: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -44,18 +63,30 @@ def test_nothing_else_is_there(python):
     assert run(python, "-c", code.format(names)).stdout == "[]\n"
 
 
+def test_it_is_the_wheel_that_runs(python):
+    code = "import udpcore, udpcore._core as core; print(udpcore.__file__, core.__file__)"
+    files = run(python, "-c", code).stdout.split()
+    home = Path(python).parents[1]
+    assert len(files) == 2
+    assert all(Path(file).is_relative_to(home) for file in files), files
+    assert not any(Path(file).is_symlink() for file in files)
+
+
 @pytest.mark.parametrize("name", APPS)
 def test_each_application_starts(name, python):
     done = run(python, "-m", f"udpcore.apps.{name}", "--help")
     assert done.returncode == 0, done.stderr
     assert "examples:" in done.stdout
-    assert run(python, "-m", "udpcore", name, "--help").stdout == done.stdout
+    command = [str(Path(python).with_name("udpcore")), name, "--help"]
+    by_command = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert by_command.stdout == done.stdout, by_command.stderr
 
 
 def test_echo_answers_at_once(python):
     began = time.monotonic()
+    command = str(Path(python).with_name("udpcore"))
     with subprocess.Popen(
-        [python, "-m", "udpcore", "echo", "--port", "0"], stderr=subprocess.PIPE, text=True
+        [command, "echo", "--port", "0"], stderr=subprocess.PIPE, text=True
     ) as server:
         assert server.stderr
         port = server.stderr.readline().split("port ")[1].partition(";")[0]
