@@ -31,17 +31,19 @@ def run(
             names = list(names)
             total = len(names)
         answered = failed = 0
-        with Progress("names", total) as progress:
-            for name, result in resolve_many(
-                names, rdtype, servers, port, concurrency, rate=rate, progress=progress.update
-            ):
-                print(_line(name, result, as_json))
-                # A negative answer is an answer.
-                if isinstance(result, Exception) and not isinstance(result, ResolveError):
-                    failed += 1
-                else:
-                    answered += 1
-    print(f"{answered} answered, {failed} without an answer", file=sys.stderr)
+        try:
+            with Progress("names", total) as progress:
+                for name, result in resolve_many(
+                    names, rdtype, servers, port, concurrency, rate=rate, progress=progress.update
+                ):
+                    print(_line(name, result, as_json))
+                    # A negative answer is an answer.
+                    if isinstance(result, Exception) and not isinstance(result, ResolveError):
+                        failed += 1
+                    else:
+                        answered += 1
+        finally:
+            print(f"{answered} answered, {failed} without an answer", file=sys.stderr)
     return EXIT_FAILED if failed else EXIT_OK
 
 

@@ -22,6 +22,13 @@ class Bars:
         self._bars: dict[str, Progress] = {}
         self._lock = threading.Lock()
 
+    def end(self) -> None:
+        """Leave every bar behind as it is."""
+        with self._lock:
+            for bar in self._bars.values():
+                bar.__exit__(None, None, None)
+            self._bars.clear()
+
     def report(self, name: str, done: int, total: int) -> None:
         """Draw; the bar of a file that is complete is left behind as a line."""
         with self._lock:
@@ -51,7 +58,13 @@ def send_main(prog: str, argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     if not arguments.file.is_file():
         parser.error(f"{arguments.file} is not a file")
-    digest = send_file(arguments.file, arguments.dest, arguments.secret, Bars().report)
+    bars = Bars()
+    try:
+        digest = send_file(arguments.file, arguments.dest, arguments.secret, bars.report)
+    except KeyboardInterrupt:
+        bars.end()
+        tell("interrupted: run it again to continue where it stopped")
+        raise
     print(f"{digest}  {arguments.file.name}")
     return EXIT_OK
 
@@ -74,11 +87,13 @@ def recv_main(prog: str, argv: list[str]) -> int:
         Bars().report,
         tell,
     ) as receiver:
-        tell(f"listening on port {receiver.address[1]}")
-        if arguments.secret is None:
-            tell("without --secret anybody may send files here")
-        # Waiting in pieces lets Ctrl-C through.
         received = 0
-        while arguments.count is None or received < arguments.count:
-            received = receiver.wait(received + 1, timeout=0.5)
+        try:
+            tell(f"listening on port {receiver.address[1]}")
+            if arguments.secret is None:
+                tell("without --secret anybody may send files here")
+            while arguments.count is None or received < arguments.count:
+                received = receiver.wait(received + 1)
+        finally:
+            tell(f"received {received} files")
     return EXIT_OK

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol, cast
 
 from udpcore._core import __version__
+from udpcore.cli._interrupt import prompt_interrupts
 from udpcore.cli._parser import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE, did_you_mean
 
 #: verb -> (module, one line of help). A verb's module is imported only when the verb is asked for.
@@ -82,9 +83,10 @@ def netem_main(argv: Sequence[str] | None = None) -> int:
 
 def _guarded(prog: str, module: str, argv: list[str]) -> int:
     try:
-        code = cast(Verb, importlib.import_module(module)).main(prog, argv)
-        sys.stdout.flush()
-        return code
+        with prompt_interrupts():
+            code = cast(Verb, importlib.import_module(module)).main(prog, argv)
+            sys.stdout.flush()
+            return code
     except KeyboardInterrupt:
         print(f"{prog}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

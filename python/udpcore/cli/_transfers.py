@@ -7,6 +7,7 @@ A way sends numbered chunks and collects what arrives; what the application sees
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import threading
 import time
@@ -26,8 +27,10 @@ CHUNK_BYTES = 900
 INDEX_BYTES = 4
 SEND_PER_SECOND = 4000
 """All ways offer the link the same rate, so that only the link loses datagrams."""
-QUIET_SECONDS = 0.5
-"""A receiver without guarantees stops after this long without a datagram."""
+POLL_SECONDS = 0.1
+"""How often a receiver looks whether it shall stop."""
+QUIET_POLLS = 5
+"""A receiver without guarantees stops after so many polls without a datagram."""
 ACK_TIMEOUT_SECONDS = 0.15
 ACK_RETRIES_MAX = 20
 
@@ -108,7 +111,7 @@ def plain_udp(chunks: Sequence[bytes], collector: Collector, open_link: OpenLink
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
     ):
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(QUIET_SECONDS)
+        receiver.settimeout(POLL_SECONDS)
         destination = open_link(receiver.getsockname())
 
         def receive() -> None:
@@ -126,7 +129,7 @@ def sequence_numbers(chunks: Sequence[bytes], collector: Collector, open_link: O
         destination = open_link(("127.0.0.1", receiver.local_address[1]))
 
         def receive() -> None:
-            index, text = receiver.receive_message(timeout=QUIET_SECONDS).split(":")
+            index, text = receiver.receive_message(timeout=POLL_SECONDS).split(":")
             collector.add(int(index), base64.b64decode(text))
 
         with reliable.ReliableUDPSender(destination) as sender, _Receiving(receive):
@@ -140,7 +143,7 @@ def ack_retransmission(chunks: Sequence[bytes], collector: Collector, open_link:
         destination = open_link(("127.0.0.1", receiver.local_address[1]))
 
         def receive() -> None:
-            payload, _ = receiver.receive(timeout=QUIET_SECONDS)
+            payload, _ = receiver.receive(timeout=POLL_SECONDS)
             if payload is None:
                 raise TimeoutError
             collector.add(*_unpack(payload))
@@ -164,7 +167,8 @@ def tcp(chunks: Sequence[bytes], collector: Collector, open_link: OpenLink) -> N
         address = server.getsockname()
 
         def send() -> None:
-            with socket.create_connection(address) as sender:
+            # An interruption closes the other end: that is no error of ours.
+            with contextlib.suppress(OSError), socket.create_connection(address) as sender:
                 for index, chunk in _paced(chunks):
                     sender.sendall(_pack(index, chunk))
 
@@ -178,27 +182,37 @@ def tcp(chunks: Sequence[bytes], collector: Collector, open_link: OpenLink) -> N
 
 
 class _Receiving:
-    """Run `receive` in a thread; leaving the block waits until the link has gone quiet."""
+    """Run `receive` in a thread; leaving the block waits until the link has gone quiet.
+
+    Leaving it by an exception does not wait.
+    """
 
     def __init__(self, receive: Callable[[], None]) -> None:
         self._receive = receive
         self._all_sent = threading.Event()
+        self._given_up = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        while True:
+        quiet = 0
+        while not self._given_up.is_set():
             try:
                 self._receive()
+                quiet = 0
             except TimeoutError:
-                if self._all_sent.is_set():
+                quiet += 1
+                if self._all_sent.is_set() and quiet >= QUIET_POLLS:
                     return
 
     def __enter__(self) -> None:
         self._thread.start()
 
-    def __exit__(self, *exception: object) -> None:
-        self._all_sent.set()
-        self._thread.join()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        (self._all_sent if kind is None else self._given_up).set()
+        try:
+            self._thread.join()
+        finally:
+            self._given_up.set()
 
 
 def _paced(chunks: Sequence[bytes]) -> Iterator[tuple[int, bytes]]:

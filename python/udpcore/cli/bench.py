@@ -6,6 +6,7 @@ A quick look of a few seconds, interleaved, medians; what the project claims is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket as stdlib
 import statistics
@@ -38,18 +39,26 @@ def main(prog: str, argv: list[str]) -> int:
     parser.add_argument("--rounds", type=count, default=9, help="of each work (%(default)s)")
     parser.add_argument("--json", action="store_true", help="the rows as JSON")
     arguments = parser.parse_args(argv)
-    rows = []
-    for work in (_sockets, _codes, _names, _network, _transport):
-        tell(f"measuring {(work.__doc__ or '').lower().rstrip('.')} ...")
-        rows += list(work(arguments.rounds))
-    if arguments.json:
+    rows: list[Row] = []
+    try:
+        for work in (_sockets, _codes, _names, _network, _transport):
+            tell(f"measuring {(work.__doc__ or '').lower().rstrip('.')} ...")
+            rows += work(arguments.rounds)
+    finally:
+        # Ctrl-C leaves what was measured so far.
+        _show(rows, arguments.json)
+    return EXIT_OK
+
+
+def _show(rows: list[Row], as_json: bool) -> None:
+    if as_json:
         print_json(rows)
-        return EXIT_OK
-    width = max(len(row["work"]) for row in rows)
+        return
+    width = max((len(row["work"]) for row in rows), default=0)
     for row in rows:
         beside = "" if row.get("socket") is None else f"   socket {row['socket']:,.0f}"
         print(f"{row['work']:<{width}}  {row['udpcore']:>11,.1f} {row['unit']}{beside}")
-    return EXIT_OK
+    print(f"{len(rows)} measured", flush=True)
 
 
 def _seconds(work: Callable[..., object], *arguments: object, times: int = 1) -> float:
@@ -147,9 +156,7 @@ def _transport(rounds: int) -> Iterator[Row]:
     with reliable.listen() as server, reliable.connect(server.address) as client:
         there = server.accept(timeout=10.0)
         for _ in range(min(rounds, 5)):
-            sender = threading.Thread(
-                target=lambda: [client.send(MESSAGE) for _ in range(MESSAGES)]
-            )
+            sender = threading.Thread(target=_send_all, args=(client,))
             start = time.perf_counter()
             sender.start()
             received = 0
@@ -159,3 +166,10 @@ def _transport(rounds: int) -> Iterator[Row]:
             sender.join()
     rate = statistics.median(rates)
     yield {"work": "messages of 64 KiB, encrypted", "udpcore": rate, "unit": "Gbit/s"}
+
+
+def _send_all(client: reliable.Connection) -> None:
+    # An interruption closes the connection: that is no error of ours.
+    with contextlib.suppress(OSError):
+        for _ in range(MESSAGES):
+            client.send(MESSAGE)

@@ -16,6 +16,11 @@ from udpcore.cli import _transfers
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 from udpcore.cli._progress import Progress
 
+EXAMPLES = """\
+examples:
+  udpcore demo README.md                    plain, numbered, acknowledged, TCP
+  udpcore demo README.md --seed 7           the same losses again
+  udpcore demo README.md --name-server 127.0.0.1:53 --names names.txt"""
 BAD_LINK: netem.LinkOptions = {
     "loss": "10%",
     "reorder": "2%",
@@ -47,14 +52,18 @@ def main(prog: str, argv: list[str]) -> int:
         + ", ".join(f"{name} {value}" for name, value in BAD_LINK.items()),
         file=sys.stderr,
     )
-    outcomes = _send_four_ways(data, arguments.seed)
+    outcomes: list[_transfers.Outcome] = []
     resolved = None
-    if arguments.name_server:
-        resolved = _resolve(arguments.name_server, arguments.names, arguments.seed)
-    _print_outcomes(outcomes)
-    if resolved:
-        _print_resolved(resolved)
-    print(f"\nseed {arguments.seed} (repeat with --seed {arguments.seed})")
+    try:
+        _send_four_ways(data, arguments.seed, outcomes)
+        if arguments.name_server:
+            resolved = _resolve(arguments.name_server, arguments.names, arguments.seed)
+    finally:
+        # Ctrl-C leaves what was found so far.
+        _print_outcomes(outcomes)
+        if resolved:
+            _print_resolved(resolved)
+        print(f"\nseed {arguments.seed} (repeat with --seed {arguments.seed})", flush=True)
     ack_way_intact = next(outcome.intact for outcome in outcomes if "ACK" in outcome.way)
     names_answered = resolved is None or resolved.answered == resolved.names
     return EXIT_OK if ack_way_intact and names_answered else EXIT_FAILED
@@ -65,6 +74,7 @@ def _parse(prog: str, argv: list[str]) -> argparse.Namespace:
         prog,
         "Send FILE three ways through the same seeded bad link, and over TCP as control; then\n"
         "resolve names through the same link.",
+        EXAMPLES,
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the file to send")
     parser.add_argument("--seed", type=int, help="repeat a run: the seed it printed")
@@ -93,20 +103,19 @@ def _address(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _send_four_ways(data: bytes, seed: int) -> list[_transfers.Outcome]:
+def _send_four_ways(data: bytes, seed: int, outcomes: list[_transfers.Outcome]) -> None:
+    """Add what became of the file, one outcome a way."""
     ways: list[tuple[str, _transfers.Way]] = [
         ("plain UDP", _transfers.plain_udp),
         ("sequence numbers", _transfers.sequence_numbers),
         ("ACK + retransmission", _transfers.ack_retransmission),
     ]
-    outcomes = []
     for name, way in ways:
         with _bad_links(seed) as open_link:
             outcomes.append(_transfers.transfer(name, way, data, open_link))
     outcomes.append(
         _transfers.transfer("TCP, clean link", _transfers.tcp, data, lambda address: address)
     )
-    return outcomes
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import udpcore as socket
 from udpcore.apps._groups import open_receiver, open_sender, send_to_group
 from udpcore.apps._interfaces import interfaces
-from udpcore.cli._apps import print_json
+from udpcore.cli._apps import print_json, tell
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -42,17 +42,28 @@ def main(prog: str, argv: list[str]) -> int:
     parser = Parser(prog, "Check what this machine's network can do.", EXAMPLES)
     parser.add_argument("--json", action="store_true", help="the findings as JSON")
     arguments = parser.parse_args(argv)
-    findings = [_guarded(check) for check in CHECKS]
-    if arguments.json:
-        print_json([asdict(finding) for finding in findings])
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    for finding in [] if arguments.json else findings:
-        word, code = ("ok", 32) if finding.ok else ("no", 31 if finding.needed else 33)
-        mark = f"\x1b[{code}m{word}\x1b[0m" if colour else word
-        print(f"{mark}  {finding.name:<22} {finding.why}")
-        if not finding.ok and finding.fix:
-            print(f"      fix: {finding.fix}")
+    findings: list[Finding] = []
+    try:
+        for check in CHECKS:
+            findings.append(_guarded(check))
+            if not arguments.json:
+                _show(findings[-1])
+    finally:
+        if arguments.json:
+            print_json([asdict(finding) for finding in findings])
+        if len(findings) < len(CHECKS):
+            tell(f"{len(findings)} of {len(CHECKS)} checks were made")
     return EXIT_OK if all(one.ok or not one.needed for one in findings) else EXIT_FAILED
+
+
+def _show(finding: Finding) -> None:
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    word, code = ("ok", 32) if finding.ok else ("no", 31 if finding.needed else 33)
+    mark = f"\x1b[{code}m{word}\x1b[0m" if colour else word
+    print(f"{mark}  {finding.name:<22} {finding.why}")
+    if not finding.ok and finding.fix:
+        print(f"      fix: {finding.fix}")
+    sys.stdout.flush()
 
 
 def _guarded(check: Callable[[], Finding]) -> Finding:

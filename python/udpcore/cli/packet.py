@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from udpcore import packet
-from udpcore.cli._apps import count, print_json
+from udpcore.cli._apps import count, print_json, tell
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -32,7 +32,7 @@ def main(prog: str, argv: list[str]) -> int:
         packets = [packet.Record(1, None, len(data), packet.parse(data, arguments.first), None)]
         drawn = 1
     else:
-        packets, drawn = list(packet.open_capture(arguments.file)), arguments.number
+        packets, drawn = _read(arguments.file), arguments.number
     if drawn and drawn > len(packets):
         parser.error(f"--number {drawn}: the capture has {len(packets)} packets")
     shown = [packets[drawn - 1]] if drawn else packets
@@ -47,6 +47,17 @@ def main(prog: str, argv: list[str]) -> int:
             print(record.packet.hexdump(), end="")
     wrong = any(layer.checksum == "bad" for one in shown for layer in one.packet.layers)
     return EXIT_FAILED if wrong else EXIT_OK
+
+
+def _read(file: Path) -> list[packet.Record]:
+    """All packets of a capture; Ctrl-C tells how many there were so far."""
+    packets: list[packet.Record] = []
+    try:
+        packets += packet.open_capture(file)
+    except KeyboardInterrupt:
+        tell(f"{len(packets)} packets were read of {file}")
+        raise
+    return packets
 
 
 def _as_json(record: packet.Record) -> dict[str, object]:

@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -122,101 +121,6 @@ def test_colours_on_a_terminal_and_none_with_no_color():
     assert b"\x1b[32mok\x1b[0m" in on_a_terminal("doctor")
     assert b"\x1b" not in on_a_terminal("doctor", NO_COLOR="1")
     assert "\x1b" not in command("doctor").stdout
-
-
-GROUP = ["--group", "224.1.1.1", "--port", "0", "--interface", "lo"]
-#: Everything that waits or goes on for a while, and the word of its summary.
-PROGRAMS = {
-    "echo": (["echo", "--port", "0"], "received"),
-    "echo over TCP": (["echo", "--tcp", "--port", "0"], "connections"),
-    "echo, the client": (["echo", "--to", NOBODY], "answered"),
-    "ping": (["ping", NOBODY], "sent"),
-    "ping as JSON": (["ping", NOBODY, "--json"], "histogram"),
-    "announce": (["discover", "--announce", "x", "--port", "0"], "errors"),
-    "discover": (["discover", "--port", "47024", "--timeout", "60"], "found"),
-    "watch": (["discover", "--port", "47025", "--watch"], "found"),
-    "game": (["game", "--port", "0"], "applied"),
-    "game's events": (["game", "--events", "--port", "0"], "passed_on"),
-    "player": (["game", "--join", NOBODY], "position"),
-    "metrics": (["metrics", "--port", "0", "--prometheus", "0"], "malformed"),
-    "multicast recv": (["multicast", "recv", *GROUP], "messages"),
-    "multicast send": (["multicast", "send", *GROUP[:3], "9", *GROUP[4:]], "messages"),
-    "rate": (["rate", NOBODY, "--rate", "100"], "waited_seconds"),
-    "recv": (["recv", "0"], "received"),
-    "send": (["send", NOBODY], "sent"),
-    "stream recv": (["stream", "recv", "/dev/null", *GROUP, "--timeout", "60"], "lost"),
-    "stream send": (["stream", "send", sys.executable, "--group", "127.0.0.1"], "chunks"),
-    "video recv": (["video", "recv", "0"], "incomplete"),
-    "video send": (["video", "send", NOBODY, "--source", "test"], "frames"),
-    "voip": (["voip", NOBODY, "--port", "0", "--source", "tone", "--sink", "none"], "mos"),
-    "netem": (["netem", "relay", "--listen", "127.0.0.1:0", "--upstream", NOBODY], "received"),
-}
-
-
-def interrupted(words: list[str], ready: str) -> tuple[float, int, str]:
-    """Start, wait until it says `ready`, press Ctrl-C: seconds, exit code, all it said."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "udpcore", *words],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as program:
-        assert program.stdout
-        said = ""
-        while ready not in said:
-            line = program.stdout.readline()
-            assert line, f"{said}, and then the end"
-            said += line
-        began = time.monotonic()
-        program.send_signal(signal.SIGINT)
-        said += program.communicate(timeout=20)[0]
-        return time.monotonic() - began, program.returncode, said
-
-
-@pytest.mark.parametrize("name", PROGRAMS)
-def test_ctrl_c_ends_it_at_once_with_a_summary_and_130(name):
-    """Within 0.3 s, in one of a few tries: the tests share the machine with others."""
-    words, summary = PROGRAMS[name]
-    ready = "seed" if name == "netem" else "Ctrl-C"
-    times = []
-    while not times or (min(times) > 0.3 and len(times) < 5):
-        seconds, code, said = interrupted(words, ready)
-        times.append(seconds)
-        assert code == 130, said
-        assert "Traceback" not in said
-        assert summary in said
-    assert min(times) <= 0.3, times
-
-
-def test_ctrl_c_ends_a_question_to_a_silent_name_server(plain):
-    port = str(plain.getsockname()[1])
-    words = ["dns", "@127.0.0.1", "-p", port, "a.test", "+time=30", "+tries=1"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "udpcore", *words], stderr=subprocess.PIPE, text=True
-    ) as program:
-        plain.recv(4096)
-        program.send_signal(signal.SIGINT)
-        err = program.communicate(timeout=20)[1]
-    assert (program.returncode, err) == (130, "udpcore dns: interrupted\n")
-
-
-def test_ctrl_c_ends_the_demo(tmp_path):
-    """It works with whole processors: a signal is seen when its threads have let it be seen."""
-    file = tmp_path / "large"
-    file.write_bytes(bytes(3_000_000))
-    with subprocess.Popen(
-        [sys.executable, "-m", "udpcore", "demo", str(file)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as program:
-        assert program.stderr
-        assert "the bad link" in program.stderr.readline()
-        program.send_signal(signal.SIGINT)
-        err = program.communicate(timeout=20)[1]
-    assert program.returncode == 130, err
-    assert "Traceback" not in err
 
 
 def test_send_and_recv_and_ping_and_echo():
