@@ -457,6 +457,10 @@ def dns_validate(
     timeout: float,
     retries: int,
     anchor: str | None,
+    tcp: bool = False,
+) -> None: ...
+def dns_validate_over(
+    message: Message, connection: DnsConnection, *, timeout: float, anchor: str | None
 ) -> None: ...
 def dns_read_answer(
     message: Message, name: str, rdtype: str | int

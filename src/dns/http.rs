@@ -11,6 +11,8 @@ pub const HEAD_LEN_MAX: usize = 16 * 1024;
 pub const BODY_LEN_MAX: usize = 65_535;
 /// Most headers of a response.
 const HEADERS_MAX: usize = 64;
+/// The head of an HTTP/2 frame. RFC 9113 §4.1.
+const FRAME_HEAD_LEN: usize = 9;
 /// The media type. RFC 8484 §6.
 const MEDIA_TYPE: &str = "application/dns-message";
 
@@ -20,6 +22,12 @@ pub enum HttpError {
     /// Not HTTP/1.x, or more of it than we take.
     #[error("the server does not speak HTTP/1.1: {0}")]
     Malformed(&'static str),
+    /// HTTP/2, which begins with its own frames whatever we say. RFC 9113 §3.4.
+    #[error(
+        "the server speaks HTTP/2 only and we ask over HTTP/1.1: ask it over TLS (port 853), or \
+         another server"
+    )]
+    Http2,
     /// Another status than success.
     #[error("the server answered with HTTP status {0}")]
     Status(u16),
@@ -97,6 +105,12 @@ impl Responses {
     fn head(&mut self) -> Result<Option<(u16, usize, Body)>, HttpError> {
         let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
         let mut response = httparse::Response::new(&mut headers);
+        if is_http2(&self.held) {
+            return Err(HttpError::Http2);
+        }
+        if self.held.first() == Some(&0) && self.held.len() < FRAME_HEAD_LEN {
+            return Ok(None);
+        }
         let parsed = response.parse(&self.held);
         let parsed = parsed.map_err(|_| HttpError::Malformed("no such head"))?;
         let httparse::Status::Complete(head_len) = parsed else {
@@ -136,6 +150,13 @@ impl Responses {
         self.closing |= field("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
         Ok(Some((status, head_len, body)))
     }
+}
+
+/// Whether the stream begins with a SETTINGS or GOAWAY frame on stream 0. RFC 9113 §4.1.
+fn is_http2(stream: &[u8]) -> bool {
+    const SETTINGS: u8 = 4;
+    const GOAWAY: u8 = 7;
+    matches!(stream, [0, _, _, SETTINGS | GOAWAY, _, 0, 0, 0, 0, ..])
 }
 
 /// The body behind its chunk sizes, and how many octets they took together. RFC 9112 §7.1.
@@ -206,6 +227,8 @@ mod tests {
         for (text, error) in [
             ("HTTP/1.1 404 Not Found\r\n\r\n".to_owned(), HttpError::Status(404)),
             ("SSH-2.0-x\r\n\r\n".to_owned(), HttpError::Malformed("no such head")),
+            ("\0\0\0\x04\0\0\0\0\0".to_owned(), HttpError::Http2),
+            ("\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01".to_owned(), HttpError::Http2),
             (format!("{ok}\r\n"), HttpError::Malformed("a body without length")),
             (
                 format!("{ok}Content-Length: 65536\r\n\r\n"),

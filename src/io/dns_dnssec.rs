@@ -1,8 +1,8 @@
 //! DNSSEC: does a chain of signatures lead from a trust anchor to this answer?
 //!
 //! RFC 4033 to 4035, RFC 5155, RFC 6840. The proof is the work of `domain`'s validator; this
-//! file asks for the keys it needs with our own [`exchange`], remembers what was proven, and
-//! says the verdict in words.
+//! file asks for the keys it needs in the way it is given ([`Ask`]: datagrams, or a connection
+//! that is there), remembers what was proven, and says the verdict in words.
 //!
 //! Rules of this file: no runtime is started. The validator's futures are polled on the calling
 //! thread, and ours are always ready. What could not be asked for is never remembered.
@@ -17,11 +17,12 @@ use domain::dnssec::validator::context::{ValidationContext, ValidationState};
 use domain::net::client::request::{
     ComposeRequest, Error as RequestError, GetResponse, RequestMessage, SendRequest,
 };
+use std::cell::RefCell;
 use std::error::Error;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread, ThreadId};
+use std::thread::{self, Thread};
 use std::time::Duration;
 
 /// The keys of the root: those of 2017 and of 2024 (IANA, root-anchors.xml).
@@ -68,30 +69,62 @@ pub enum ValidateError {
     Interrupted(Interrupt),
 }
 
-/// Validates `message`, asking for keys as `asked` says; `anchor` holds DS or DNSKEY records in
-/// the form of a zone file. `check` is called as by [`exchange`].
+/// Why a key could not be had.
+#[derive(Debug)]
+pub enum NoKey {
+    /// The caller's check said stop.
+    Interrupted(Interrupt),
+    /// Nobody answered, in words.
+    NoAnswer(String),
+}
+
+/// Asks one question and gives the answer, whatever it says.
+pub type Ask = Box<dyn FnMut(Query) -> Result<Message, NoKey>>;
+
+/// Asks as `config` says, of its servers; `check` is called as by [`exchange`].
+pub fn over_datagrams(config: Config, check: fn() -> Result<(), Interrupt>) -> Ask {
+    Box::new(move |query| {
+        let what = format!("{} of {}", query.rdtype, query.name);
+        let config = Config { query, cookies: Vec::new(), ..config.clone() };
+        match exchange(config, true, check) {
+            Ok(report) => match report.outcome {
+                Outcome::Answer { message, .. } => Ok(message),
+                _ => Err(NoKey::NoAnswer(format!("{what} could not be asked for"))),
+            },
+            Err(ExchangeError::Interrupted(why)) => Err(NoKey::Interrupted(why)),
+            Err(ExchangeError::System(error)) => Err(NoKey::NoAnswer(format!("{what}: {error}"))),
+        }
+    })
+}
+
+/// Validates `message` with keys that `ask` gets, from `source`: what is proven is remembered for
+/// it. `anchor` holds DS or DNSKEY records in the form of a zone file; `check` is called while
+/// another thread proves the same.
 ///
 /// # Errors
 /// See [`ValidateError`]. Keys that cannot be had are no error but a bogus answer.
 pub fn validate(
     message: &Message,
-    asked: &Config,
+    source: &str,
     anchor: &str,
+    ask: Ask,
     check: fn() -> Result<(), Interrupt>,
 ) -> Result<Verdict, ValidateError> {
-    let chain = chain_for(asked, anchor, check)?;
+    let chain = chain_for(source, anchor)?;
     let octets = Octets::from_octets(message.wire().to_vec());
     let Ok(mut octets) = octets else {
         return Ok(Verdict::bogus("the message is shorter than a header"));
     };
-    let proof = block_on(chain.validate_msg::<Vec<u8>, Vec<u8>>(&mut octets), check)
-        .map_err(ValidateError::Interrupted)?;
-    if let Some(failure) = chain.upstream.take_failure() {
+    let asking = AskingHere::begin(ask);
+    let proof = block_on(chain.context.validate_msg::<Vec<u8>, Vec<u8>>(&mut octets), check);
+    let failure = asking.end();
+    let proof = proof.map_err(ValidateError::Interrupted)?;
+    if let Some(failure) = failure {
         // Who blocks our questions must not get a verdict that stays.
         contexts().retain(|known| !Arc::ptr_eq(known, &chain));
         return match failure {
-            Failure::Interrupted(why) => Err(ValidateError::Interrupted(why)),
-            Failure::NoAnswer(what) => Ok(Verdict::bogus(&what)),
+            NoKey::Interrupted(why) => Err(ValidateError::Interrupted(why)),
+            NoKey::NoAnswer(what) => Ok(Verdict::bogus(&what)),
         };
     }
     Ok(match proof {
@@ -124,16 +157,9 @@ impl Verdict {
 
 /// A validator with what it has proven so far, and what that was proven with.
 struct Chain {
-    key: (String, Vec<std::net::SocketAddr>),
+    anchor: String,
+    source: String,
     context: ValidationContext<Upstream>,
-    upstream: Upstream,
-}
-
-impl std::ops::Deref for Chain {
-    type Target = ValidationContext<Upstream>;
-    fn deref(&self) -> &Self::Target {
-        &self.context
-    }
 }
 
 fn contexts() -> MutexGuard<'static, Vec<Arc<Chain>>> {
@@ -141,23 +167,17 @@ fn contexts() -> MutexGuard<'static, Vec<Arc<Chain>>> {
     CONTEXTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn chain_for(
-    asked: &Config,
-    anchor: &str,
-    check: fn() -> Result<(), Interrupt>,
-) -> Result<Arc<Chain>, ValidateError> {
-    let key = (anchor.to_owned(), asked.servers.clone());
+fn chain_for(source: &str, anchor: &str) -> Result<Arc<Chain>, ValidateError> {
     let mut known = contexts();
-    if let Some(chain) = known.iter().find(|chain| chain.key == key) {
+    if let Some(chain) = known.iter().find(|c| c.source == source && c.anchor == anchor) {
         return Ok(chain.clone());
     }
     let text = anchor.split_whitespace();
     let keys = text.filter(|word| matches!(*word, "DS" | "DNSKEY")).count();
     let anchors = TrustAnchors::from_u8(anchor.as_bytes()).ok().filter(|_| keys > 0);
     let anchors = anchors.ok_or_else(|| ValidateError::Anchor(anchor.to_owned()))?;
-    let upstream = Upstream { asked: asked.clone(), check, failures: Arc::default() };
-    let context = ValidationContext::new(anchors, upstream.clone());
-    let chain = Arc::new(Chain { key, context, upstream });
+    let context = ValidationContext::new(anchors, Upstream);
+    let chain = Arc::new(Chain { anchor: anchor.to_owned(), source: source.to_owned(), context });
     if known.len() >= CONTEXTS_MAX {
         known.remove(0);
     }
@@ -165,60 +185,53 @@ fn chain_for(
     Ok(chain)
 }
 
-/// Why a key could not be had.
-#[derive(Debug)]
-enum Failure {
-    Interrupted(Interrupt),
-    NoAnswer(String),
+thread_local! {
+    /// How this thread asks, while it validates: threads share what is proven, not this.
+    static ASKING: RefCell<Option<(Ask, Option<NoKey>)>> = const { RefCell::new(None) };
 }
 
-/// How the validator asks for keys.
-#[derive(Clone)]
-struct Upstream {
-    asked: Config,
-    check: fn() -> Result<(), Interrupt>,
-    /// What failed, and whose question it was: threads share what is proven, not this.
-    failures: Arc<Mutex<Vec<(ThreadId, Failure)>>>,
+/// While it lives, this thread's validator may ask.
+struct AskingHere;
+
+impl AskingHere {
+    fn begin(ask: Ask) -> Self {
+        ASKING.set(Some((ask, None)));
+        Self
+    }
+
+    /// The first failure there was.
+    fn end(self) -> Option<NoKey> {
+        ASKING.take().and_then(|(_, failure)| failure)
+    }
 }
+
+impl Drop for AskingHere {
+    fn drop(&mut self) {
+        drop(ASKING.take());
+    }
+}
+
+/// How the validator asks for keys: as the thread it runs on does.
+#[derive(Clone)]
+struct Upstream;
 
 impl Upstream {
-    fn lock(&self) -> MutexGuard<'_, Vec<(ThreadId, Failure)>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets the failures of this thread; the first of them.
-    fn take_failure(&self) -> Option<Failure> {
-        let own = thread::current().id();
-        let mut failures = self.lock();
-        let first = failures.iter().position(|(id, _)| *id == own)?;
-        let (_, failure) = failures.remove(first);
-        failures.retain(|(id, _)| *id != own);
-        Some(failure)
-    }
-
     fn ask(&self, request: &RequestMessage<Vec<u8>>) -> Result<Octets<Bytes>, RequestError> {
         let wire = request.to_vec()?;
         let asked = Message::parse(wire).map_err(|_| RequestError::FormError)?;
         let question = asked.questions().next().ok_or(RequestError::FormError)?;
-        let (name, rdtype) = (Name::from(question.name), question.rdtype);
-        let what = format!("{rdtype} of {name}");
-        let mut query = Query::new(name, rdtype);
+        let mut query = Query::new(Name::from(question.name), question.rdtype);
         // RFC 4035 §4.9.1 and §3.2.2: signatures, also of what the server itself finds bogus.
         (query.dnssec_ok, query.checking_disabled) = (true, true);
-        let config = Config { query, cookies: Vec::new(), ..self.asked.clone() };
-        let failure = match exchange(config, true, self.check) {
-            Ok(report) => match report.outcome {
-                Outcome::Answer { message, .. } => {
-                    return Octets::from_octets(Bytes::copy_from_slice(message.wire()))
-                        .map_err(|_| RequestError::ShortMessage);
-                }
-                _ => Failure::NoAnswer(format!("{what} could not be asked for")),
-            },
-            Err(ExchangeError::Interrupted(why)) => Failure::Interrupted(why),
-            Err(ExchangeError::System(error)) => Failure::NoAnswer(format!("{what}: {error}")),
+        // Taken out meanwhile: a signal handler that runs may validate something, too.
+        let Some((mut ask, mut failure)) = ASKING.take() else {
+            return Err(RequestError::NoTransportAvailable);
         };
-        self.lock().push((thread::current().id(), failure));
-        Err(RequestError::NoTransportAvailable)
+        let answer = ask(query).map_err(|why| failure.get_or_insert(why));
+        let answer = answer.map_err(|_| RequestError::NoTransportAvailable);
+        ASKING.set(Some((ask, failure)));
+        Octets::from_octets(Bytes::copy_from_slice(answer?.wire()))
+            .map_err(|_| RequestError::ShortMessage)
     }
 }
 

@@ -3,6 +3,7 @@
 //! RFC 7858 (DNS over TLS), RFC 8310 §8.1 (the name in the certificate), RFC 8446. The anchors
 //! are those of the machine, or those in a PEM file.
 
+use crate::dns::http::HttpError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
@@ -102,7 +103,7 @@ pub(super) fn read(
         if let Err(error) = session.process_new_packets() {
             // The alert tells the server why; whether it arrives does not matter.
             let _ = session.write_tls(&mut socket);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, explained(error)));
         }
         if len == 0 {
             return Ok(0);
@@ -110,6 +111,15 @@ pub(super) fn read(
         if session.wants_write() {
             let _ = write(session, socket, &mut Vec::new())?;
         }
+    }
+}
+
+/// RFC 7301 §3.2: a server that speaks none of the protocols we offered says so by an alert.
+fn explained(error: rustls::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    use rustls::{AlertDescription::NoApplicationProtocol, Error::AlertReceived};
+    match error {
+        AlertReceived(NoApplicationProtocol) => HttpError::Http2.into(),
+        other => other.into(),
     }
 }
 

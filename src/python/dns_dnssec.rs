@@ -3,16 +3,19 @@
 use super::dns::PyMessage;
 use super::dns_ask::timeout_us;
 use super::dns_record::{value_error, within};
+use super::dns_stream::DnsConnection;
 use crate::dns::client::{Config, RETRIES_MAX};
 use crate::dns::query::Query;
 use crate::dns::{Name, RdType};
-use crate::io::dns_dnssec::{Interrupt, ROOT_ANCHOR, Security, ValidateError, validate};
+use crate::io::dns_dnssec::{
+    Ask, Interrupt, ROOT_ANCHOR, Security, ValidateError, over_datagrams, validate,
+};
 use pyo3::prelude::*;
 use std::net::{IpAddr, SocketAddr};
 
 /// Validates `message` with keys asked of `servers`, and keeps the verdict in `.security`.
 #[pyfunction]
-#[pyo3(signature = (message, servers, *, timeout, retries, anchor))]
+#[pyo3(signature = (message, servers, *, timeout, retries, anchor, tcp=false))]
 pub(super) fn dns_validate(
     py: Python<'_>,
     message: &Bound<'_, PyMessage>,
@@ -20,6 +23,7 @@ pub(super) fn dns_validate(
     timeout: f64,
     retries: i64,
     anchor: Option<&str>,
+    tcp: bool,
 ) -> PyResult<()> {
     let config = Config {
         // Only a place holder: the validator knows what to ask.
@@ -27,17 +31,43 @@ pub(super) fn dns_validate(
         servers: servers.into_iter().map(SocketAddr::from).collect(),
         timeout_us: timeout_us(timeout)?,
         retries: within("retries", retries, i64::from(RETRIES_MAX))?,
-        tcp: false,
+        tcp,
         ignore_truncation: false,
         mix_case: true,
         cookies: Vec::new(),
         lifetime_us: None,
         rtts: Vec::new(),
     };
+    let source = format!("{:?}", config.servers);
+    judge(py, message, &source, anchor, || over_datagrams(config, check))
+}
+
+/// The same with keys asked over `connection`, each within `timeout` seconds.
+#[pyfunction]
+#[pyo3(signature = (message, connection, *, timeout, anchor))]
+pub(super) fn dns_validate_over(
+    py: Python<'_>,
+    message: &Bound<'_, PyMessage>,
+    connection: &Bound<'_, DnsConnection>,
+    timeout: f64,
+    anchor: Option<&str>,
+) -> PyResult<()> {
+    let connection = connection.get();
+    let timeout_us = timeout_us(timeout)?;
+    judge(py, message, connection.source(), anchor, || connection.ask_keys(timeout_us, check))
+}
+
+fn judge(
+    py: Python<'_>,
+    message: &Bound<'_, PyMessage>,
+    source: &str,
+    anchor: Option<&str>,
+    ask: impl FnOnce() -> Ask + Send,
+) -> PyResult<()> {
     let asked = message.get();
-    let verdict = py
-        .detach(|| validate(&asked.message, &config, anchor.unwrap_or(ROOT_ANCHOR), check))
-        .map_err(to_python)?;
+    let anchor = anchor.unwrap_or(ROOT_ANCHOR);
+    let verdict =
+        py.detach(|| validate(&asked.message, source, anchor, ask(), check)).map_err(to_python)?;
     let word = match verdict.security {
         Security::Secure => "secure",
         Security::Insecure => "insecure",

@@ -7,6 +7,7 @@ use super::dns_value::parse_error;
 use crate::dns::pipeline::Mismatch;
 use crate::dns::query::Query;
 use crate::io::dns::ExchangeError;
+use crate::io::dns_dnssec::{Ask, Interrupt, NoKey};
 use crate::io::dns_stream::{Answers, Connection, Route, StreamError};
 use crate::io::dns_tls::Tls;
 use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyTimeoutError, PyValueError};
@@ -14,7 +15,7 @@ use pyo3::prelude::*;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 /// How long to wait between two looks at a connection that another thread uses.
@@ -33,8 +34,10 @@ struct Settings {
 /// A connection to one server; see `udpcore.dns.Connection`.
 #[pyclass(frozen, module = "udpcore._core")]
 pub(super) struct DnsConnection {
-    connection: Mutex<Connection>,
+    connection: Arc<Mutex<Connection>>,
     server: SocketAddr,
+    /// Server, transport and name: whose answers these are.
+    source: String,
 }
 
 #[pymethods]
@@ -62,8 +65,9 @@ impl DnsConnection {
         }
         let http = alpn.map(|_| (name.to_owned(), path.to_owned()));
         let server = SocketAddr::from(server);
-        let connection = Mutex::new(Connection::new(Route { server, tls, http }));
-        Ok(Self { connection, server })
+        let source = format!("{server} {transport} {name} {path} {cafile:?}");
+        let connection = Arc::new(Mutex::new(Connection::new(Route { server, tls, http })));
+        Ok(Self { connection, server, source })
     }
 
     /// Asks all `questions` at once; a message or an exception for each, in their order.
@@ -78,7 +82,7 @@ impl DnsConnection {
         let queries = queries(questions, &settings.extract()?)?;
         let timeout_us = timeout_us(timeout)?;
         let check = || Python::attach(|py| py.check_signals());
-        let answered = py.detach(|| self.lock(check)?.ask(queries, timeout_us, check));
+        let answered = py.detach(|| lock(&self.connection, check)?.ask(queries, timeout_us, check));
         to_python(py, answered?, self.server)
     }
 
@@ -94,19 +98,46 @@ impl DnsConnection {
 }
 
 impl DnsConnection {
-    /// The connection, when no other thread uses it; `check` is called while one does.
-    fn lock(
-        &self,
-        mut check: impl FnMut() -> PyResult<()>,
-    ) -> Result<MutexGuard<'_, Connection>, ExchangeError<PyErr>> {
-        loop {
-            match self.connection.try_lock() {
-                Ok(connection) => return Ok(connection),
-                Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => std::thread::sleep(BUSY_WAIT),
+    /// Names the place the answers come from.
+    pub(super) fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Asks one question at a time, for a validator.
+    pub(super) fn ask_keys(&self, timeout_us: u64, check: fn() -> Result<(), Interrupt>) -> Ask {
+        let connection = Arc::clone(&self.connection);
+        Box::new(move |query| {
+            let what = format!("{} of {}", query.rdtype, query.name);
+            let answers = lock(&connection, check)
+                .and_then(|mut held| held.ask(vec![query], timeout_us, check));
+            match answers {
+                Ok(Answers { mut messages, failure }) => {
+                    messages.pop().flatten().ok_or_else(|| {
+                        let why = failure.map_or_else(String::new, |error| error.to_string());
+                        NoKey::NoAnswer(format!("{what} could not be asked for: {why}"))
+                    })
+                }
+                Err(ExchangeError::Interrupted(why)) => Err(NoKey::Interrupted(why)),
+                Err(ExchangeError::System(error)) => {
+                    Err(NoKey::NoAnswer(format!("{what}: {error}")))
+                }
             }
-            check().map_err(ExchangeError::Interrupted)?;
+        })
+    }
+}
+
+/// The connection, when no other thread uses it; `check` is called while one does.
+fn lock<E>(
+    connection: &Mutex<Connection>,
+    mut check: impl FnMut() -> Result<(), E>,
+) -> Result<MutexGuard<'_, Connection>, ExchangeError<E>> {
+    loop {
+        match connection.try_lock() {
+            Ok(connection) => return Ok(connection),
+            Err(TryLockError::Poisoned(poisoned)) => return Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BUSY_WAIT),
         }
+        check().map_err(ExchangeError::Interrupted)?;
     }
 }
 

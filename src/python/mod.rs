@@ -53,7 +53,7 @@ mod _core {
     use super::dns_batch::DnsBatch;
 
     #[pymodule_export]
-    use super::dns_dnssec::dns_validate;
+    use super::dns_dnssec::{dns_validate, dns_validate_over};
 
     #[pymodule_export]
     use super::dns_record::{PyQuestion, PyRecord};

@@ -107,8 +107,6 @@ def main(prog: str, argv: list[str]) -> int:
         _take(parser, request, word)
     if (request.dnssec or request.validate) and not request.edns:
         parser.error("+dnssec and +validate need EDNS: leave +noedns out")
-    if request.validate and (request.tls or request.https):
-        parser.error("+validate asks for keys over UDP: leave +tls and +https out")
     if options.many:
         if request.name is not None:
             parser.error(f"--many reads the names from its file: what is {request.name!r}?")

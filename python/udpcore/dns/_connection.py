@@ -43,7 +43,7 @@ class Connection:
     has closed it meanwhile. Safe to share between threads: they take turns. `timeout` is seconds
     for one call. The certificate must be for `server_name` (default: `server`) and signed by a
     root of this machine or of `cafile`, a PEM file. Queries are padded when they are encrypted.
-    HTTPS is HTTP/1.1: asking a server that speaks HTTP/2 only is an OSError.
+    HTTPS is HTTP/1.1: asking a server that speaks HTTP/2 only is an OSError that says so.
 
     Raises :exc:`ValueError` for a transport, name, path or file that cannot be,
     :exc:`socket.gaierror` for a server without address. RFC 7766, RFC 7858, RFC 8484, RFC 8467.
@@ -121,6 +121,15 @@ class Connection:
         """
         settings = _Settings(edns, dnssec_ok, recursion_desired, checking_disabled, options)
         return self._core.ask(list(questions), settings, self._timeout)
+
+    def validate(self, message: Message, trust_anchor: str | None = None) -> None:
+        """Say in ``.security`` of `message` what DNSSEC proves; ask for the keys here.
+
+        `message` was asked for with ``dnssec_ok=True, checking_disabled=True``. The chain begins
+        at the keys of the root, or at `trust_anchor`: DS or DNSKEY records as in a zone file.
+        Raises :exc:`ValueError` for an anchor that is none. RFC 4035.
+        """
+        _core.dns_validate_over(message, self._core, timeout=self._timeout, anchor=trust_anchor)
 
     def stats(self) -> dict[str, int]:
         """Return how often it was opened, and how many answers came."""

@@ -30,6 +30,8 @@ def resolve_many(
     dnssec_ok: bool = False,
     recursion_desired: bool = True,
     mix_case: bool = True,
+    transport: str = "udp",
+    dnssec: bool = False,
 ) -> Iterator[tuple[str, Any]]:
     """Resolve `names` and yield ``(name, result)`` as the answers come.
 
@@ -43,7 +45,9 @@ def resolve_many(
     called with the number of names done so far. Several servers share the queries. At least 64
     sockets on random ports are used, each for 1,000 queries. RFC 5452, RFC 6298.
 
-    Raises what :func:`query` raises for a bad type, number or server; nothing for a name.
+    It asks over UDP (over TCP what does not fit) and does not validate: another `transport` or
+    `dnssec` is a :exc:`ValueError` that names what does it. Raises also what :func:`query` raises
+    for a bad type, number or server; nothing for a name.
 
     >>> from udpcore import dns
     >>> for name, result in dns.resolve_many(["bad..name"], server="127.0.0.1", port=5300):
@@ -62,6 +66,8 @@ def resolve_many(
         dnssec_ok=dnssec_ok,
         recursion_desired=recursion_desired,
         mix_case=mix_case,
+        transport=transport,
+        dnssec=dnssec,
     )
     source = iter(names)
     if ordered:
@@ -82,8 +88,17 @@ def engine_for(
     dnssec_ok: bool = False,
     recursion_desired: bool = True,
     mix_case: bool = True,
+    transport: str = "udp",
+    dnssec: bool = False,
 ) -> _core.DnsBatch:
     """Return what does the work of :func:`resolve_many`, given the same."""
+    if transport != "udp":
+        raise ValueError(
+            f"resolve_many asks over UDP, not transport {transport!r}: "
+            "use Connection(...).query_many, or resolve with this transport"
+        )
+    if dnssec:
+        raise ValueError("resolve_many does not validate: use resolve or query with dnssec=True")
     return _core.DnsBatch(
         rdtype,
         addresses_of(read_system().servers if server is None else server, port),

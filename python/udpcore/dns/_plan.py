@@ -74,6 +74,7 @@ class Settings:
                 timeout=self.timeout,
                 retries=self.retries,
                 anchor=self.trust_anchor,
+                tcp=self.tcp,
             )
 
 
@@ -83,6 +84,8 @@ class Encrypted:
 
     connections: list[Connection]
     options: StreamOptions
+    dnssec: bool
+    trust_anchor: str | None
 
     def ask(self, question: tuple[str, str | int]) -> Exchange:
         """Ask each server in turn until one answers."""
@@ -92,10 +95,13 @@ class Encrypted:
             try:
                 with connection:
                     message = connection.query(*question, **self.options)
+                    rtt_us = (time.monotonic_ns() - start) // 1000
+                    if self.dnssec:
+                        # The keys come over the same connection.
+                        connection.validate(message, self.trust_anchor)
             except OSError as error:
                 failed = failed or error
                 continue
-            rtt_us = (time.monotonic_ns() - start) // 1000
             return Exchange(message, connection.server, connection.transport, rtt_us)
         raise failed or ValueError("no name server given")
 
@@ -145,8 +151,6 @@ def plan(
             dnssec=dnssec,
             trust_anchor=trust_anchor,
         )
-    if dnssec:
-        raise ValueError("dnssec=True asks for keys over UDP: leave transport out")
     connections = [
         Connection(
             host,
@@ -163,11 +167,13 @@ def plan(
         connections,
         StreamOptions(
             edns=edns,
-            dnssec_ok=dnssec_ok,
+            dnssec_ok=dnssec_ok or dnssec,
             recursion_desired=recursion_desired,
-            checking_disabled=checking_disabled,
+            checking_disabled=checking_disabled or dnssec,
             options=options,
         ),
+        dnssec,
+        trust_anchor,
     )
 
 

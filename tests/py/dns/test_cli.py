@@ -98,7 +98,6 @@ def test_a_bogus_answer_is_shown_with_its_reason(
     assert (code, ";; DNSSEC: bogus (" in out) == (0, True)
     code, out, _ = run(capsys, *words, "+json")
     assert (code, json.loads(out)["security"]["state"]) == (0, "bogus")
-    assert run(capsys, *words, "+tls")[0] == 2
     assert run(capsys, *words, "+noedns")[0] == 2
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import os
 import socket
 import ssl
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -219,6 +220,35 @@ def test_http_without_success_is_an_error(serve: Callable[..., Any], authority: 
         pytest.raises(OSError, match="HTTP status 503"),
     ):
         connection.query("a.test")
+
+
+def test_a_server_of_http_2_only_is_told(serve: Callable[..., Any], authority: Authority) -> None:
+    """It begins with its SETTINGS; or refuses the handshake, as openssl's server does."""
+    cafile, good, _ = authority
+
+    def settings(conn: socket.socket) -> None:
+        conn.sendall(b"\0\0\0\4\0\0\0\0\0")
+        conn.recv(9999)
+
+    server = serve(settings, good)
+    words = ["openssl", "s_server", "-alpn", "h2", "-accept", "127.0.0.1:0", "-naccept", "1"]
+    words += ["-key", str(cafile.with_name("good.key")), "-cert", str(cafile.with_name("good.pem"))]
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(words, **pipes) as strict:
+        try:
+            assert strict.stdout
+            while not (line := strict.stdout.readline()).startswith(b"ACCEPT"):
+                assert line
+            port = int(line.rpartition(b":")[2])
+            for address in (server.address, ("127.0.0.1", port)):
+                with (
+                    dns.Connection(*address, "https", cafile=cafile) as connection,
+                    pytest.raises(OSError, match=r"HTTP/2 only.*TLS") as caught,
+                ):
+                    connection.query("a.test")
+                assert caught.value.errno == errno.EPROTO
+        finally:
+            strict.kill()
 
 
 def test_an_answer_to_another_question_ends_the_connection(serve: Callable[..., Any]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from udpcore import dns
+from udpcore import aio, dns
 
+HERE = Path(__file__).parent
 Address = tuple[str, int]
 
 #: origin -> how it is signed, and what is in it beside SOA and NS
@@ -37,8 +40,17 @@ class World:
     anchor: str
 
 
-def tool(name: str) -> ModuleType:
-    path = Path(__file__).parents[2] / "tools" / f"{name}.py"
+@dataclass(frozen=True)
+class Doors:
+    """Where the same server is, by transport."""
+
+    addresses: dict[str, Address]
+    cafile: Path
+    servers: dict[str, Any]
+
+
+def tool(name: str, home: Path = HERE.parents[1] / "tools") -> ModuleType:
+    path = home / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"tests_tools_{name}", path)
     assert spec is not None
     assert spec.loader is not None
@@ -202,11 +214,92 @@ def test_an_anchor_that_is_none(world: World, anchor: str) -> None:
         dns.query("www.good.test", "A", *world.address, dnssec=True, trust_anchor=anchor)
 
 
-def test_it_needs_edns_and_datagrams(world: World) -> None:
+@pytest.fixture(scope="module")
+def doors(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
+    """The same server over TLS and HTTPS: what comes is handed on to it over TCP."""
+    tls = tool("_tls", HERE)
+    cafile, context, _ = tls.make_authority(tmp_path_factory.mktemp("authority"))
+
+    def hand_on(query: bytes) -> bytes:
+        with socket.create_connection(world.address, 10) as conn:
+            conn.sendall(len(query).to_bytes(2, "big") + query)
+            length = int.from_bytes(tls.read_exactly(conn, 2), "big")
+            reply: bytes = tls.read_exactly(conn, length)
+            return reply
+
+    servers = {
+        "tls": tls.StreamServer(tls.over_stream(hand_on), context),
+        "https": tls.StreamServer(tls.over_http(hand_on), context),
+    }
+    yield Doors(
+        {"tcp": world.address} | {n: s.address for n, s in servers.items()}, cafile, servers
+    )
+    for server in servers.values():
+        server.close()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls", "https"])
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        ("www.good.test", "secure"),
+        ("www.three.test", "secure"),
+        ("nope.good.test", "secure"),
+        ("www.plain.test", "insecure"),
+        ("www.expired.test", "bogus"),
+    ],
+)
+def test_over_every_transport(
+    world: World, doors: Doors, transport: str, name: str, state: str
+) -> None:
+    """The keys come the same way as the answer: nothing is asked for in the open."""
+    options: Any = {"dnssec": True, "trust_anchor": world.anchor, "transport": transport}
+    options |= {"server_name": "dns.test", "cafile": doors.cafile, "timeout": 20}
+    server = doors.servers.get(transport)
+    before = server.connections if server else 0
+    message = dns.query(name, "A", *doors.addresses[transport], **options)
+    assert message.security is not None
+    assert message.security.state == state, message.security
+    # One connection for the answer and all keys.
+    assert server is None or server.connections == before + 1
+    found = asyncio.run(aio.query(name, "A", *doors.addresses[transport], **options))
+    assert found.security == message.security
+
+
+def test_resolve_and_a_kept_connection_over_tls(world: World, doors: Doors) -> None:
+    address, cafile = doors.addresses["tls"], doors.cafile
+    options: Any = {"dnssec": True, "trust_anchor": world.anchor, "transport": "tls"}
+    options |= {"server_name": "dns.test", "cafile": cafile, "timeout": 20}
+    assert dns.resolve("www.good.test", "A", *address, **options) == ["192.0.2.1"]
+    with pytest.raises(dns.BogusError):
+        dns.resolve("www.expired.test", "A", *address, **options)
+    with dns.Connection(*address, "tls", server_name="dns.test", cafile=cafile) as connection:
+        message = connection.query("www.good.test", dnssec_ok=True, checking_disabled=True)
+        assert message.security is None
+        connection.validate(message, world.anchor)
+        assert message.security == dns.Security("secure", SIGNED)
+        assert connection.stats()["opened"] == 1
+        with pytest.raises(ValueError, match="trust anchor"):
+            connection.validate(message, "nothing")
+
+
+def test_a_connection_that_breaks_gives_no_keys(world: World, doors: Doors) -> None:
+    tls = tool("_tls", HERE)
+    honest = dns.query("www.good.test", "A", *world.address, dnssec_ok=True)
+    server = tls.StreamServer(tls.over_stream(lambda _: None), None)
+    try:
+        with dns.Connection(*server.address) as connection:
+            connection.validate(honest, world.anchor)
+    finally:
+        server.close()
+    assert honest.security is not None
+    assert honest.security.state == "bogus"
+    assert "could not be asked for" in honest.security.reason
+
+
+def test_it_needs_edns(world: World) -> None:
     with pytest.raises(ValueError, match="EDNS"):
         dns.query("www.good.test", "A", *world.address, dnssec=True, edns=None)
-    with pytest.raises(ValueError, match="dnssec"):
-        dns.query("www.good.test", "A", *world.address, dnssec=True, transport="tls")
 
 
 def test_unvalidated_messages_say_nothing(world: World) -> None:
