@@ -115,6 +115,7 @@ fn write_value(kind: Kind, value: &Value<'_>, out: &mut impl Write) -> fmt::Resu
             separated(bytes.iter(), "-", out, |octet, out| write!(out, "{octet:02x}"))
         }
         (Value::Bytes(bytes), _) => write_words(&hex(bytes), out),
+        (Value::Texts([]), _) => out.write_str("\"\""),
         (Value::Texts(raw), _) => {
             separated(value::texts(raw), " ", out, |text, out| write_text(text, true, out))
         }

@@ -92,8 +92,8 @@ fn read<'w>(reader: &mut Reader<'w>, kind: Kind) -> Result<Value<'w>> {
 
 fn checked_texts<'w>(reader: &mut Reader<'w>) -> Result<&'w [u8]> {
     let mut walk = *reader;
-    // RFC 1035 §3.3.14: one or more strings.
-    walk.counted("character string")?;
+    // RFC 1035 §3.3.14 has one or more strings; but there are responders that send none, which is
+    // to be taken as one that is empty (RFC 6763 §6.1).
     while walk.left() > 0 {
         walk.counted("character string")?;
     }

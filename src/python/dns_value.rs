@@ -283,7 +283,12 @@ fn put_value(composer: &mut Composer, kind: Kind, item: &Bound<'_, PyAny>) -> Py
             composer.value(kind, &Value::Bytes(&octets(item)?));
         }
         Kind::Texts => {
-            for string in item.try_iter()? {
+            let mut strings = item.try_iter()?.peekable();
+            // RFC 1035 §3.3.14
+            if strings.peek().is_none() {
+                return Err(value_error("give one string or more".to_owned()));
+            }
+            for string in strings {
                 composer.value(Kind::Text, &Value::Bytes(&short(octets(&string?)?)?));
             }
         }

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import udpcore as socket
 from udpcore import _core
+from udpcore._interfaces import Interface
 from udpcore.apps._app import POLL_SECONDS, App, receive
-from udpcore.apps._interfaces import Interface
 
 CLIENT_PORT, SERVER_PORT, SO_BINDTODEVICE = 68, 67, 25
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 
 import udpcore as socket
+from udpcore._interfaces import Interface, interfaces
 from udpcore.apps._app import Address
-from udpcore.apps._interfaces import Interface, interfaces
 from udpcore.apps._membership import join_group
 
 LOOPBACK_BROADCAST, ALL_BROADCAST = "127.255.255.255", "255.255.255.255"

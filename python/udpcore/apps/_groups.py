@@ -10,8 +10,8 @@ import ipaddress
 import struct
 
 import udpcore as socket
+from udpcore._interfaces import LOOPBACK, interface_index
 from udpcore.apps._app import Address, open_udp
-from udpcore.apps._interfaces import LOOPBACK, interface_index
 from udpcore.apps._membership import group_level, join_group
 
 IPV4_OPTIONS = socket.IP_MULTICAST_TTL, socket.IP_MULTICAST_LOOP

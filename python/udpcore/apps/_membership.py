@@ -9,7 +9,7 @@ import errno
 import struct
 
 import udpcore as socket
-from udpcore.apps._interfaces import LOOPBACK, interface_index
+from udpcore._interfaces import LOOPBACK, interface_index
 
 #: Linux's numbers of RFC 3678 §5.1, which the socket module does not name.
 MCAST_JOIN_GROUP, MCAST_LEAVE_GROUP = 42, 45

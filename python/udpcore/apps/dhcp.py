@@ -11,9 +11,9 @@ import errno
 import time
 from collections.abc import Callable
 
+from udpcore._interfaces import Interface, interfaces
 from udpcore.apps._app import run_as_program
 from udpcore.apps._dhcp_question import DhcpOffer, Question
-from udpcore.apps._interfaces import Interface, interfaces
 
 __all__ = ["DhcpOffer", "dhcp_discover"]
 

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from udpcore import _core
+from udpcore._interfaces import LOOPBACK, interfaces
 from udpcore.apps._app import App, open_udp, receive, run_as_program
 from udpcore.apps._everywhere import join_everywhere, send, send_everywhere
-from udpcore.apps._interfaces import LOOPBACK, interfaces
 
 #: The group of the local network's own (RFC 2365 §6.1, administratively scoped).
 GROUP = "239.255.70.20"

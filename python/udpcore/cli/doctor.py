@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import udpcore as socket
+from udpcore._interfaces import interfaces
 from udpcore.apps._groups import open_receiver, open_sender, send_to_group
-from udpcore.apps._interfaces import interfaces
 from udpcore.cli._apps import print_json, tell
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 

@@ -1,26 +1,22 @@
 """Names and services of the local network: one-shot multicast DNS and service discovery.
 
-RFC 6762 §5.1 (one-shot queries: from a port of our own, so that the answers come to us alone)
-and §6.7, RFC 6763 (services). Everybody on the link may answer, and nobody is proven: what comes
-back is a hint, as the RFC has it.
+RFC 6762 §5.1 (one-shot queries) and §6.7, RFC 6763 (services); over IPv4 and IPv6, on every
+interface. Everybody on the link may answer, and nobody is proven: what comes back is a hint, as
+the RFC has it.
 """
 
 from __future__ import annotations
 
 import re
-import socket
 import time
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from udpcore import _core
 from udpcore._core import Message, Record
+from udpcore.dns import _link
 from udpcore.dns._errors import ParseError
 
-#: Where everybody listens. RFC 6762 §3.
-GROUP, PORT = "224.0.0.251", 5353
-#: RFC 6762 §17: the largest message there is.
-MESSAGE_LEN_MAX = 9000
 #: A question is repeated after so many seconds, doubled each time. RFC 6762 §5.2.
 REPEAT_S = 1.0
 #: More records than any link has in good faith.
@@ -51,10 +47,11 @@ def mdns_query(
 
     Waits `timeout` seconds for answers of `every` host, or for the first only (by default: all
     for PTR, the first for other types, which belong to one host). Nobody answering is an empty
-    list. `interface` is the IPv4 address of the interface to ask on (default: the system's).
+    list. Every interface is asked over IPv4 and IPv6, or the one `interface` names; our IPv4
+    address on it names it too, and means IPv4 only.
 
-    Raises :exc:`ValueError` for a bad name, type or timeout, :exc:`OSError` if the interface
-    cannot send. RFC 6762.
+    Raises :exc:`ValueError` for a bad name, type or timeout, :exc:`OSError` if there is no such
+    interface or none can send. RFC 6762.
 
     >>> from udpcore import dns
     >>> dns.mdns_query("nobody.local", timeout=0.01, interface="127.0.0.1")
@@ -164,31 +161,23 @@ def _answers(
     ]
     if not queries:
         return
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((interface, 0))
-        if interface:
-            option = socket.inet_aton(interface)
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, option)
-        # RFC 6762 §11: nothing leaves the link.
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+    with _link.Link(interface) as link:
         end = time.monotonic() + timeout
         repeat_s, again, taken = REPEAT_S, 0.0, 0
         while (now := time.monotonic()) < end and taken < RECORDS_MAX:
             if now >= again:
-                for query in queries:
-                    sock.sendto(query, (GROUP, PORT))
+                link.send(queries)
                 again, repeat_s = now + repeat_s, repeat_s * 2
-            sock.settimeout(max(0.001, min(end, again) - now))
-            try:
-                wire, source = sock.recvfrom(MESSAGE_LEN_MAX)
-                # RFC 6762 §6: answers come from the port that everybody listens on.
-                message = _core.dns_parse(wire) if source[1] == PORT else None
-            except (TimeoutError, ParseError):
-                continue
-            records = _records(message) if message is not None else []
-            taken += len(records)
-            if records:
-                yield records
+            for wire, port in link.receive(min(end, again) - now):
+                try:
+                    # RFC 6762 §6: answers come from the port that everybody listens on.
+                    message = _core.dns_parse(wire) if port == _link.PORT else None
+                except ParseError:
+                    continue
+                records = _records(message) if message is not None else []
+                taken += len(records)
+                if records:
+                    yield records
 
 
 def _records(message: Message) -> list[Record]:

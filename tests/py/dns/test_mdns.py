@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 import zeroconf
+from lan import Lan
 
 from udpcore import dns
 
@@ -53,6 +56,36 @@ def test_services_are_found(responder: str) -> None:
     assert KIND in [service.name for service in kinds]
 
 
+RESPONDER = """
+import sys, zeroconf
+version = getattr(zeroconf.IPVersion, sys.argv[1])
+peer = zeroconf.Zeroconf(ip_version=version)
+kind = "_udpcore-test._tcp.local."
+peer.register_service(zeroconf.ServiceInfo(
+    kind, f"far.{kind}", port=8003, server="far-host.local.", parsed_addresses=[sys.argv[2]]))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_another_machine_is_found_over_either_version(version: int) -> None:
+    """It speaks one IP version only; no interface is named here, and there are two."""
+    with Lan() as lan:
+        address = lan.address("b", version)
+        words = [sys.executable, "-c", RESPONDER, f"V{version}Only", address]
+        peer = lan.start("b", *words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        assert peer.stdout
+        assert peer.stdout.readline() == "ready\n"
+        rdtype = "A" if version == 4 else "AAAA"
+        records = lan.inside("a", lambda: dns.mdns_query("far-host.local", rdtype, timeout=20))
+        assert [record.data.address for record in records] == [address]
+        found = lan.inside("a", lambda: dns.browse(KIND, timeout=4, interface="eth0"))
+        assert [(one.name, one.port, one.addresses) for one in found] == [("far", 8003, (address,))]
+        on_loopback = lan.inside("a", lambda: dns.browse(KIND, timeout=0.4, interface="lo"))
+        assert on_loopback == []
+
+
 def test_nobody_is_an_empty_list() -> None:
     assert dns.mdns_query("nobody-here.local", timeout=0.1, interface=HERE) == []
     assert dns.browse("_nothing._udp", timeout=0.1, interface=HERE) == []
@@ -69,12 +102,12 @@ def test_what_cannot_be_asked() -> None:
 
 def test_strangers_are_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Answers from another port than 5353 are none, nor is what cannot be parsed."""
-    from udpcore.dns import _mdns
+    from udpcore.dns import _link
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
         stranger.bind((HERE, 0))
         group, port = stranger.getsockname()
-        monkeypatch.setattr(_mdns, "GROUP", group)
+        monkeypatch.setattr(_link, "GROUP", group)
 
         def answer() -> None:
             while True:
@@ -87,7 +120,7 @@ def test_strangers_are_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
                 for wire in (good[:20], b"", good):
                     stranger.sendto(wire, source)
 
-        monkeypatch.setattr(_mdns, "PORT", port)
+        monkeypatch.setattr(_link, "PORT", port)
         thread = threading.Thread(target=answer)
         thread.start()
         try:
@@ -95,7 +128,7 @@ def test_strangers_are_not_heard(monkeypatch: pytest.MonkeyPatch) -> None:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as proxy:
                 proxy.bind((HERE, 0))
                 # The same answers, but not from the port that was asked.
-                monkeypatch.setattr(_mdns, "PORT", proxy.getsockname()[1])
+                monkeypatch.setattr(_link, "PORT", proxy.getsockname()[1])
                 assert dns.mdns_query("a.local", timeout=0.1) == []
         finally:
             stranger.sendto(b"", (group, port))

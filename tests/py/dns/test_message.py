@@ -126,7 +126,7 @@ def test_parse_takes_bytes_like_and_nothing_else() -> None:
         ("MX", (1,), "MX has 2 fields, 1 given"),
         ("MX", dns.MX(1, "a..b"), "empty label"),
         ("TXT", dns.TXT((b"x" * 256,)), "256 octets, the limit is 255"),
-        ("TXT", dns.TXT(()), "character string needs 1"),
+        ("TXT", dns.TXT(()), "give one string or more"),
         ("TYPE65280", (1, 2), "give bytes"),
         ("A", b"abc", "IPv4 address needs 4"),
     ],
@@ -200,3 +200,12 @@ def test_any_bytes_are_read_or_refused(wire: bytes) -> None:
     if message is not None:
         assert dns.parse(message.to_wire()) == message
         assert str(message)
+
+
+def test_a_txt_without_strings_is_read() -> None:
+    """Some responders of the local network send it. RFC 6763 §6.1."""
+    made = dns.Message(1, 0x8180, 0, [], [dns.Record("a.test", "TXT", 60, dns.TXT([b""]))])
+    wire = made.to_wire()
+    assert wire.endswith(b"\0\1\0")
+    [record] = dns.parse(wire[:-3] + b"\0\0").answers
+    assert (record.data.strings, record.to_text()) == ((), '""')

@@ -38,6 +38,11 @@ class Interface:
         return bool(self.flags & IFF_LOOPBACK)
 
     @property
+    def is_for_groups(self) -> bool:
+        """It is on and multicasts; a loopback does, whatever its flag says."""
+        return self.is_up and bool(self.flags & (IFF_MULTICAST | IFF_LOOPBACK))
+
+    @property
     def is_ethernet(self) -> bool:
         """It can broadcast and has a 6-byte address that is not zero."""
         return bool(self.flags & IFF_BROADCAST) and any(self.hardware_address)
