@@ -162,10 +162,13 @@ pub struct Quality {
     pub restarts: u64,
     /// Datagrams that are no RTP, of another payload type or another source.
     pub ignored: u64,
-    /// The E-model's rating, 0 to 93.2; the network's delay is not known and not in it.
+    /// The E-model's rating, 0 to 93.2 (G.107) or 129 (G.107.1); the network's delay is not known
+    /// and not in it.
     pub rating: f64,
-    /// The mean opinion score it means, 1 to 4.5.
+    /// The mean opinion score it means, 1 to 4.5, on that scale.
     pub mos: f64,
+    /// ITU-T's recommendation that defines the scale: G.107 for G.711, G.107.1 for Opus.
+    pub scale: &'static str,
 }
 
 /// Makes an even stream of frames of what the network brings.
@@ -263,7 +266,13 @@ impl VoiceReceiver {
         let (rtp, frames) = (self.session.stats(), self.buffer.stats());
         let missed = (rtp.lost + frames.late) as f64;
         let share = missed / (rtp.expected.max(1) as f64);
-        let codec = if self.conceal { emodel::G711_CONCEALED } else { emodel::G711_SILENCE };
+        // The samples of the other codecs are G.711's or better.
+        let codec = match (self.format.codec, self.conceal) {
+            (Codec::Outside, true) => emodel::OPUS_CONCEALED,
+            (Codec::Outside, false) => emodel::OPUS_SILENCE,
+            (_, true) => emodel::G711_CONCEALED,
+            (_, false) => emodel::G711_SILENCE,
+        };
         let delay_ms = self.buffer.target_delay().as_secs_f64() * 1000.0;
         let rating = emodel::rating(delay_ms, share.min(1.0), 1.0, codec);
         Quality {
@@ -279,7 +288,8 @@ impl VoiceReceiver {
             restarts: rtp.sources.saturating_sub(1),
             ignored: self.ignored + rtp.foreign,
             rating,
-            mos: emodel::opinion_score(rating),
+            mos: emodel::opinion_score(rating, codec.scale),
+            scale: codec.scale.recommendation(),
         }
     }
 

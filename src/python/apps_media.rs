@@ -226,6 +226,7 @@ impl AppVoiceReceiver {
         out.set_item("ignored", quality.ignored)?;
         out.set_item("rating", quality.rating)?;
         out.set_item("mos", quality.mos)?;
+        out.set_item("mos_scale", quality.scale)?;
         Ok(out)
     }
 }

@@ -83,7 +83,7 @@ class VoIPClient(App):
     close = stop
 
     def quality(self) -> dict[str, Any]:
-        """How the call is going: loss, jitter, concealment, MOS estimate."""
+        """How the call is going: loss, jitter, concealment; `mos` estimated as `mos_scale` says."""
         return self._receiver.quality()
 
     def _ticks(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from lan import INTERFACE, Lan
+from lan import INTERFACE, Lan, run
 
 DNSMASQ = [
     "dnsmasq",
@@ -32,9 +32,9 @@ DNSMASQ = [
 
 
 @contextmanager
-def dnsmasq(network: Lan) -> Iterator[None]:
+def dnsmasq(network: Lan, *more: str) -> Iterator[None]:
     """A DHCP server on side b, which only is looked at: nobody asks it for a lease."""
-    process = network.start("b", *DNSMASQ, stderr=subprocess.PIPE)
+    process = network.start("b", *DNSMASQ, *more, stderr=subprocess.PIPE)
     assert process.stderr
     for line in process.stderr:
         if "IP range" in line:
@@ -79,6 +79,26 @@ def test_through_the_bad_network_the_offer_comes_all_the_same():
         with dnsmasq(network):
             offers = dhcp(network, "6")
         assert {offer["server"] for offer in offers} == {"198.51.100.2"}
+
+
+def test_every_interface_is_asked_and_an_offer_says_on_which_it_came():
+    """Two wires to two networks of one server; a third interface where nobody answers."""
+    second = ["--interface=eth1", "--dhcp-range=192.0.2.50,192.0.2.60,255.255.255.0,1h"]
+    with Lan(addresses=False) as network:
+        a, b = network.names["a"], network.names["b"]
+        wire = ["link", "add", "eth1", "type", "veth", "peer", "name", "eth1", "netns", b]
+        run("ip", "-n", a, *wire)
+        run("ip", "-n", a, "link", "add", "quiet0", "type", "veth", "peer", "name", "quiet1")
+        for side, interface in ((a, "eth1"), (b, "eth1"), (a, "quiet0")):
+            run("ip", "-n", side, "link", "set", interface, "up")
+        run("ip", "-n", b, "address", "add", "192.0.2.2/24", "dev", "eth1")
+        with dnsmasq(network, *second):
+            offers = dhcp(network, "4")
+    found = {str(offer["interface"]): offer for offer in offers}
+    assert set(found) == {INTERFACE, "eth1"}
+    assert (found["eth1"]["server"], found["eth1"]["lease_s"]) == ("192.0.2.2", 3600)
+    assert str(found["eth1"]["address"]).startswith("192.0.2.")
+    assert found[INTERFACE]["server"] == "198.51.100.2"
 
 
 def test_without_rights_it_says_which_are_missing():

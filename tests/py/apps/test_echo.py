@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from udpcore import netem
 from udpcore.apps import (
     TCPEchoClient,
     TCPEchoServer,
@@ -155,6 +156,56 @@ def test_tcp_echo_through_a_bad_stream_is_slow_and_whole():
                 assert client.send_message("é" * 20_000) == "é" * 20_000
             assert time.monotonic() - began > 0.02
             stream.send_signal(signal.SIGINT)
+
+
+def test_tcp_echo_in_slices_is_whole_and_slow():
+    """What the user sees: every byte in order, however many small pieces they come in."""
+    with TCPEchoServer("127.0.0.1", 0) as server:
+        server.start()
+        with (
+            netem.StreamProxy(("127.0.0.1", server.port), slicer="3B 1ms", seed=7) as proxy,
+            TCPEchoClient(*proxy.address, timeout=20) as client,
+        ):
+            began = time.monotonic()
+            # Pieces of three bytes cut letters of two bytes in half.
+            assert [client.send_message(text) for text in ("é" * 60, "salut")] == [
+                "é" * 60,
+                "salut",
+            ]
+            # Forty pieces, a millisecond between them; the first are on their way back by then.
+            assert time.monotonic() - began >= 0.04
+            stats = proxy.stats()
+        assert stats.up.delivered_bytes == stats.down.delivered_bytes == 125
+
+
+def test_a_tcp_echo_whose_connection_is_reset_says_so_and_the_server_goes_on(wait_until):
+    """What the user sees: ConnectionResetError, or a line and exit code 1; nothing is made up."""
+    with TCPEchoServer("127.0.0.1", 0) as server:
+        server.start()
+        with netem.StreamProxy(("127.0.0.1", server.port), reset="300ms", seed=7) as proxy:
+            with TCPEchoClient(*proxy.address, timeout=20) as client:
+                assert client.send_message("salut") == "salut"
+                wait_until(lambda: proxy.stats().resets == 1)
+                with pytest.raises(ConnectionError):
+                    client.send_message("salut")
+            words = ["echo", "--tcp", "--to", "{}:{}".format(*proxy.address)]
+            with subprocess.Popen(
+                [sys.executable, "-m", "udpcore", *words],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            ) as program:
+                assert program.stdin
+                wait_until(lambda: proxy.stats().resets == 2)
+                out, err = program.communicate("salut\n", timeout=20)
+            assert program.returncode == 1
+            assert out == ""
+            assert re.search(r"udpcore echo: .*(reset|closed|[Bb]roken pipe)", err), err
+            assert "sent 1, answered 0" in err
+            assert "Traceback" not in err
+        with TCPEchoClient("127.0.0.1", server.port) as client:
+            assert client.send_message("encore") == "encore"
 
 
 def test_a_plain_tcp_client():

@@ -47,6 +47,7 @@ def test_two_ends_hear_each_other(recorded, wait_until):
     assert loudness(recorded[-1]) > 4000
     assert quality["lost"] == 0
     assert quality["mos"] > 4.0
+    assert quality["mos_scale"] == "G.107"
 
 
 def test_what_is_sent_is_rtp(plain):
@@ -108,6 +109,11 @@ def test_opus_through_the_bad_link(recorded, bad_link, wait_until):
         far.start()
         near.start()
         wait_until(lambda: near.quality()["played"] > 60)
+        quality = near.quality()
+    # The wideband scale: R to 129, and less than a clean call of this codec (R 110.9, MOS 4.23).
+    assert quality["mos_scale"] == "G.107.1"
+    assert 0 < quality["rating"] < 110.9
+    assert 1.0 < quality["mos"] < 4.24
     assert {len(frame) for frame in recorded} == {2 * FRAME}
     assert max(map(loudness, recorded)) > 3000
 
