@@ -21,4 +21,4 @@ with (
     far.start()
     time.sleep(3)
     for name, value in near.quality().items():
-        print(f"{name:<12} {value:.2f}")
+        print(f"{name:<12} {value if isinstance(value, str) else round(value, 2)}")

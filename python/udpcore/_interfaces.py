@@ -74,7 +74,9 @@ def interface_index(wanted: str | None) -> int:
         if wanted in (one.name, one.address):
             return one.index
     if wanted:
-        raise OSError(errno.ENODEV, f"no interface has the name or IPv4 address {wanted!r}")
+        names = ", ".join(one.name for one in interfaces()) or "none"
+        what = f"no interface has the name or IPv4 address {wanted!r}; there are: {names}"
+        raise OSError(errno.ENODEV, what)
     return 0
 
 

@@ -62,9 +62,11 @@ def open_udp(
         if share:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((host, port, 0, scope) if scope else (host, port))
-    except OSError:
+    except OSError as error:
         sock.close()
-        raise
+        if error.errno is None or isinstance(error, socket.gaierror):
+            raise
+        raise OSError(error.errno, f"{error.strerror}: {host or '*'}, port {port}") from error
     sock.settimeout(POLL_SECONDS)
     return sock
 

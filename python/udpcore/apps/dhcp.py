@@ -56,7 +56,7 @@ def _suitable(interface: str | None) -> list[Interface]:
     if not asked:
         names = ", ".join(one.name for one in suitable) or "none"
         raise OSError(
-            errno.ENODEV, f"no Ethernet interface {interface or 'at all'} is up ({names} are)"
+            errno.ENODEV, f"no Ethernet interface {interface or 'at all'} is up; there are: {names}"
         )
     return asked
 

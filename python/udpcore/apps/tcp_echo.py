@@ -89,7 +89,11 @@ class TCPEchoClient(App):
         self, server_host: str = "127.0.0.1", server_port: int = 9999, *, timeout: float = 5.0
     ) -> None:
         super().__init__()
-        self.sock = socket.create_connection((server_host, server_port), timeout)
+        try:
+            self.sock = socket.create_connection((server_host, server_port), timeout)
+        except ConnectionError as error:
+            what = f"{error.strerror}: {server_host}, port {server_port}"
+            raise OSError(error.errno, what) from error
 
     def send_message(self, message: str) -> str:
         """Send `message` and return its echo."""

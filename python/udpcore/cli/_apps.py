@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TextIO
 
 import udpcore as socket
@@ -21,7 +23,9 @@ def address(text: str) -> Address:
     """
     host, colon, port = text.rpartition(":")
     if not colon or not host:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not HOST:PORT, such as 127.0.0.1:9999 or [::1]:9999"
+        )
     number = port_number(port)
     try:
         found = socket.getaddrinfo(host.strip("[]"), number, type=socket.SOCK_DGRAM)
@@ -54,6 +58,51 @@ def count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def between(least: int, most: int) -> Callable[[str], int]:
+    """Return what parses a whole number from `least` to `most`."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a whole number from {least} to {most}"
+            )
+        return int(text)
+
+    return parse
+
+
+def ip_address(text: str) -> str:
+    """Check an IPv4 or IPv6 address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 or IPv6 address") from None
+    return text
+
+
+def existing(text: str) -> Path:
+    """Check that something of this name can be read."""
+    if not Path(text).exists():
+        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+    return Path(text)
+
+
+def in_hex(text: str) -> bytes:
+    """Parse bytes in hex, with blanks or without."""
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not bytes in hex, such as '4500 001c'"
+        ) from None
+
+
+def show_address(address: Address) -> str:
+    """``HOST:PORT`` or ``[HOST]:PORT``."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def tell(text: str) -> None:

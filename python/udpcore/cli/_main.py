@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"udpcore {__version__}")
         return EXIT_OK
     if verb not in VERBS:
-        hint = did_you_mean(verb, VERBS)
+        hint = did_you_mean(verb, [*VERBS, *ALIASES, "--help", "--version"])
         print(f"udpcore: unknown verb {verb!r}{hint}\nTry 'udpcore --help'.", file=sys.stderr)
         return EXIT_USAGE
     return _guarded(f"udpcore {verb}", VERBS[verb][0], rest)
@@ -96,8 +96,15 @@ def _guarded(prog: str, module: str, argv: list[str]) -> int:
         return EXIT_OK
     except (ImportError, OSError, ValueError) as error:
         # An ImportError of ours names the extra that is missing, and the pip command.
-        print(f"{prog}: {error}", file=sys.stderr)
+        print(f"{prog}: {_in_words(error)}", file=sys.stderr)
         return EXIT_FAILED
+
+
+def _in_words(error: Exception) -> str:
+    """What went wrong, without the number that the system has for it."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 def _overview() -> str:

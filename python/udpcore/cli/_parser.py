@@ -26,11 +26,22 @@ class Parser(argparse.ArgumentParser):
         """Print `message` to standard error and exit with 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}\nTry '{self.prog} --help'.\n")
 
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            words = [str(choice) for choice in action.choices]
+            hint = did_you_mean(str(value), words)
+            raise argparse.ArgumentError(
+                action, f"{value!r} is not one of {', '.join(words)}{hint}"
+            )
+
     def parse_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """Parse `args`; an unknown option is an error that names the nearest known one."""
-        known, unknown = self.parse_known_args(args, namespace)
+        """Parse `args`; an unknown option is an error that names the nearest known one.
+
+        Options may stand between the other words.
+        """
+        known, unknown = self.parse_known_intermixed_args(args, namespace)
         if unknown:
             options = [option for action in self._actions for option in action.option_strings]
             self.error(f"unknown argument {unknown[0]!r}{did_you_mean(unknown[0], options)}")

@@ -191,7 +191,8 @@ class _Receiving:
         self._receive = receive
         self._all_sent = threading.Event()
         self._given_up = threading.Event()
-        self._thread = threading.Thread(target=self._run)
+        # An interruption may come before the block has begun, and nobody joins it then.
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self) -> None:
         quiet = 0

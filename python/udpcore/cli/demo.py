@@ -47,14 +47,14 @@ def main(prog: str, argv: list[str]) -> int:
     """Run the demonstration; 1 when ACK + retransmission does not deliver the file intact."""
     arguments = _parse(prog, argv)
     data = arguments.file.read_bytes()
-    print(
-        f"{arguments.file.name}: {len(data)} bytes; the bad link, both ways: "
-        + ", ".join(f"{name} {value}" for name, value in BAD_LINK.items()),
-        file=sys.stderr,
-    )
     outcomes: list[_transfers.Outcome] = []
     resolved = None
     try:
+        print(
+            f"{arguments.file.name}: {len(data)} bytes; the bad link, both ways: "
+            + ", ".join(f"{name} {value}" for name, value in BAD_LINK.items()),
+            file=sys.stderr,
+        )
         _send_four_ways(data, arguments.seed, outcomes)
         if arguments.name_server:
             resolved = _resolve(arguments.name_server, arguments.names, arguments.seed)

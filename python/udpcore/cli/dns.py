@@ -10,6 +10,7 @@ from pathlib import Path
 
 from udpcore import _core
 from udpcore.cli import _dns_many
+from udpcore.cli._apps import count
 from udpcore.cli._parser import EXIT_OK, Parser, did_you_mean
 from udpcore.dns._ask import exchange
 from udpcore.dns._codes import Flags, Rcode
@@ -110,6 +111,8 @@ def main(prog: str, argv: list[str]) -> int:
     if options.many:
         if request.name is not None:
             parser.error(f"--many reads the names from its file: what is {request.name!r}?")
+        if options.many != "-" and not Path(options.many).exists():
+            parser.error(f"--many: there is no file {options.many!r}")
         return _dns_many.run(
             options.many,
             request.rdtype or "A",
@@ -159,8 +162,8 @@ def _parser(prog: str) -> Parser:
     parser.add_argument("-x", "--reverse", metavar="ADDRESS", help="the name of an address")
     many = parser.add_argument_group("many names")
     many.add_argument("--many", metavar="FILE", help="ask for each name in FILE, - for stdin")
-    many.add_argument("--concurrency", type=int, default=1000, help="questions at once (1000)")
-    many.add_argument("--rate", type=int, help="most queries a second")
+    many.add_argument("--concurrency", type=count, default=1000, help="questions at once (1000)")
+    many.add_argument("--rate", type=count, help="most queries a second")
     return parser
 
 
@@ -205,7 +208,8 @@ def _take_option(parser: Parser, request: Request, word: str) -> None:
         setattr(request, attribute, number)
     else:
         known = [*SWITCHES, *(f"no{switch}" for switch in SWITCHES), *NUMBERS, *TEXTS]
-        parser.error(f"unknown option '+{word}'{did_you_mean(key, known)}")
+        hint = did_you_mean(f"+{key}", [f"+{word}" for word in known])
+        parser.error(f"unknown option '+{word}'{hint}")
 
 
 def _type_or_error(parser: Parser, word: str) -> str:

@@ -8,7 +8,7 @@ import time
 
 from udpcore.apps.echo import UDPEchoClient, UDPEchoServer
 from udpcore.apps.tcp_echo import TCPEchoClient, TCPEchoServer
-from udpcore.cli._apps import address, port_number, print_line, serve
+from udpcore.cli._apps import address, port_number, print_line, serve, show_address, tell
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -23,7 +23,9 @@ examples:
 def main(prog: str, argv: list[str]) -> int:
     """Serve, or ask; 1 when an answer did not come."""
     parser = Parser(prog, "An echo server over UDP or TCP, and its client.", EXAMPLES)
-    parser.add_argument("message", nargs="*", help="with --to: what to send; else lines of input")
+    parser.add_argument(
+        "message", nargs="*", default=[], help="with --to: what to send; else lines of input"
+    )
     parser.add_argument("--to", type=address, metavar="HOST:PORT", help="be the client")
     parser.add_argument("--host", default="0.0.0.0", help="where to listen (%(default)s)")
     parser.add_argument("--port", type=port_number, default=9999, help="(%(default)s)")
@@ -64,9 +66,16 @@ def _ask(arguments: argparse.Namespace) -> int:
                 milliseconds = round((time.monotonic() - began) * 1000, 3)
                 print_line({"message": message, "answer": answer, "ms": milliseconds})
             else:
-                print(f"no answer from {arguments.to}" if answer is None else answer, flush=True)
+                _show(answer, show_address(arguments.to))
 
     with client:
         ready = "" if arguments.message else "each line is sent; Ctrl-C ends it"
         serve(ask, lambda: stats, out=sys.stderr, ready=ready)
     return EXIT_OK if stats["sent"] == stats["answered"] else EXIT_FAILED
+
+
+def _show(answer: str | None, server: str) -> None:
+    if answer is None:
+        tell(f"no answer from {server}")
+    else:
+        print(answer, flush=True)

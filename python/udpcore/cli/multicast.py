@@ -9,7 +9,15 @@ from collections.abc import Callable
 
 from udpcore.apps._app import Address
 from udpcore.apps.multicast import multicast_receiver, multicast_sender
-from udpcore.cli._apps import count, port_number, positive, print_line, serve
+from udpcore.cli._apps import (
+    between,
+    count,
+    ip_address,
+    port_number,
+    positive,
+    print_line,
+    serve,
+)
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -26,13 +34,17 @@ Show = Callable[[bytes, Address], None]
 def main(prog: str, argv: list[str]) -> int:
     """Send or receive; 1 when nothing came in time."""
     parser = Parser(prog, "Send to a multicast group, or listen to one.", EXAMPLES)
-    parser.add_argument("what", choices=["send", "recv"])
-    parser.add_argument("message", nargs="*", help="send: the texts (numbers for ever)")
-    parser.add_argument("--group", default="224.1.1.1", help="IPv4 or IPv6 (%(default)s)")
+    parser.add_argument("what", choices=["send", "recv"], metavar="send|recv")
+    parser.add_argument("message", nargs="*", default=[], help="send: the texts (numbers for ever)")
+    parser.add_argument(
+        "--group", type=ip_address, default="224.1.1.1", help="IPv4 or IPv6 (%(default)s)"
+    )
     parser.add_argument("--port", type=port_number, default=5007, help="(%(default)s)")
     parser.add_argument("--interface", help="its name, or our IPv4 address on it")
     parser.add_argument("--source", help="recv: only what this address sends")
-    parser.add_argument("--ttl", type=count, default=2, help="send: routers to cross (%(default)s)")
+    parser.add_argument(
+        "--ttl", type=between(0, 255), default=2, help="send: routers to cross (%(default)s)"
+    )
     parser.add_argument(
         "--interval", type=positive, default=1.0, help="send: seconds (%(default)s)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from udpcore import packet
-from udpcore.cli._apps import count, print_json, tell
+from udpcore.cli._apps import count, existing, in_hex, print_json, tell
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -18,8 +18,8 @@ examples:
 def main(prog: str, argv: list[str]) -> int:
     """List or draw; 1 when a checksum is wrong or there is no such packet."""
     parser = Parser(prog, "The anatomy of packets: pcap, pcapng, or hex.", EXAMPLES)
-    parser.add_argument("file", nargs="?", type=Path, help="pcap or pcapng")
-    parser.add_argument("--hex", help="the bytes of one packet")
+    parser.add_argument("file", nargs="?", type=existing, help="pcap or pcapng")
+    parser.add_argument("--hex", type=in_hex, help="the bytes of one packet")
     parser.add_argument("--first", default="ethernet", help="its outermost header (%(default)s)")
     parser.add_argument("--number", type=count, help="draw this packet")
     parser.add_argument("--hexdump", action="store_true", help="also dump the bytes")
@@ -28,8 +28,12 @@ def main(prog: str, argv: list[str]) -> int:
     if (arguments.file is None) == (arguments.hex is None):
         parser.error("give a capture file, or --hex")
     if arguments.hex is not None:
-        data = bytes.fromhex(arguments.hex)
-        packets = [packet.Record(1, None, len(data), packet.parse(data, arguments.first), None)]
+        data = arguments.hex
+        try:
+            parsed = packet.parse(data, arguments.first)
+        except ValueError as error:
+            parser.error(f"--first: {error}")
+        packets = [packet.Record(1, None, len(data), parsed, None)]
         drawn = 1
     else:
         packets, drawn = _read(arguments.file), arguments.number

@@ -81,15 +81,24 @@ def _print_report(pinger: Pinger, as_json: bool, histogram: bool) -> None:
     buckets = pinger.rtt.histogram(BUCKETS)
     percentiles = {f"p{n}_ms": pinger.rtt.percentile(n) * 1000 for n in (50, 90, 99)}
     if as_json:
-        print_json({**asdict(report), **percentiles, "histogram": buckets})
+        numbers = {**asdict(report), **percentiles, "histogram": buckets}
+        # Without an answer there are no times, which is not a time of 0.
+        known = {
+            k: v if report.received or not k.endswith("_ms") else None for k, v in numbers.items()
+        }
+        print_json(known)
         return
     print(
         f"{report.sent} sent, {report.received} received, {report.loss:.1%} loss, "
-        f"{report.duplicates} duplicates, {report.out_of_order} out of order\n"
+        f"{report.duplicates} duplicates, {report.out_of_order} out of order"
+    )
+    if not report.received:
+        return
+    print(
         f"rtt min/avg/max/mdev = {report.min_ms:.3f}/{report.avg_ms:.3f}/{report.max_ms:.3f}/"
         f"{report.deviation_ms:.3f} ms, jitter {report.jitter_ms:.3f} ms"
     )
-    if histogram and report.received:
+    if histogram:
         width = (report.max_ms - report.min_ms) / BUCKETS
         for number, size in enumerate(buckets):
             bar = "#" * round(size / max(buckets) * BAR_COLUMNS)

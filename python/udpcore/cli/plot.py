@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from udpcore._qlog_plot import read_trace, to_svg
+from udpcore.cli._apps import existing
 from udpcore.cli._parser import EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -22,7 +23,7 @@ def main(prog: str, argv: list[str]) -> int:
         "Draw window, bytes in flight, losses and round trips of traces (QLOGDIR) as SVG.",
         EXAMPLES,
     )
-    parser.add_argument("traces", nargs="+", type=Path, metavar="TRACE.sqlog")
+    parser.add_argument("traces", nargs="+", type=existing, metavar="TRACE.sqlog")
     parser.add_argument("-o", "--output", type=Path, metavar="SVG", help="for one trace")
     arguments: argparse.Namespace = parser.parse_args(argv)
     if arguments.output and len(arguments.traces) > 1:

@@ -28,7 +28,7 @@ def main(prog: str, argv: list[str]) -> int:
         "Print the datagrams that come to a port, or take files (udpcore recv DIR --help).",
         EXAMPLES,
     )
-    parser.add_argument("port", type=port_number)
+    parser.add_argument("port", type=port_number, metavar="PORT|DIR")
     parser.add_argument("--host", default="0.0.0.0", help="where to listen (%(default)s)")
     parser.add_argument("-c", "--count", type=count, help="datagrams (until Ctrl-C)")
     parser.add_argument("--timeout", type=positive, help="seconds to listen")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from udpcore.apps.multicast_video import MulticastVideoReceiver, MulticastVideoStreamer
-from udpcore.cli._apps import count, port_number, positive, serve
+from udpcore.cli._apps import count, ip_address, port_number, positive, serve
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -25,9 +25,9 @@ STDOUT = Path("/dev/stdout")
 def main(prog: str, argv: list[str]) -> int:
     """Send or receive; 1 when chunks are missing."""
     parser = Parser(prog, "Stream a file to a multicast group, or receive a stream.", EXAMPLES)
-    parser.add_argument("what", choices=["send", "recv"])
+    parser.add_argument("what", choices=["send", "recv"], metavar="send|recv")
     parser.add_argument("file", type=Path, help="recv: - is standard output")
-    parser.add_argument("--group", default="239.1.1.1", help="(%(default)s)")
+    parser.add_argument("--group", type=ip_address, default="239.1.1.1", help="(%(default)s)")
     parser.add_argument("--port", type=port_number, default=5004, help="(%(default)s)")
     parser.add_argument("--interface", help="its name, or our IPv4 address on it")
     parser.add_argument("--bitrate", type=positive, default=8e6, help="send: bit/s (%(default).0f)")

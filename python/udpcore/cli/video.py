@@ -6,7 +6,7 @@ import argparse
 
 from udpcore.apps._frames import window
 from udpcore.apps.video import VideoReceiver, VideoStreamer
-from udpcore.cli._apps import address, count, port_number, positive, serve
+from udpcore.cli._apps import address, between, count, port_number, positive, serve
 from udpcore.cli._parser import EXIT_FAILED, EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -20,10 +20,12 @@ examples:
 def main(prog: str, argv: list[str]) -> int:
     """Send or receive; 1 when no frame came."""
     parser = Parser(prog, "Live video over UDP: JPEG frames in fragments.", EXAMPLES)
-    parser.add_argument("what", choices=["send", "recv"])
+    parser.add_argument("what", choices=["send", "recv"], metavar="send|recv")
     parser.add_argument("where", help="send: HOST:PORT; recv: PORT")
     parser.add_argument("--source", help="send: test, camera, a folder, a video file")
-    parser.add_argument("--quality", type=count, default=50, help="send: JPEG's (%(default)s)")
+    parser.add_argument(
+        "--quality", type=between(1, 95), default=50, help="send: JPEG's (%(default)s)"
+    )
     parser.add_argument("--fps", type=positive, default=25, help="send: (%(default)s)")
     parser.add_argument("-c", "--count", type=count, help="frames (until Ctrl-C)")
     parser.add_argument("--output", help="recv: a folder for the frames")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from udpcore.apps.voip import VoIPClient
-from udpcore.cli._apps import address, port_number, positive, serve
+from udpcore.cli._apps import address, port_number, positive, serve, show_address
 from udpcore.cli._parser import EXIT_OK, Parser
 
 EXAMPLES = """\
@@ -43,7 +43,8 @@ def main(prog: str, argv: list[str]) -> int:
         cancel_echo=arguments.cancel_echo,
     ) as client:
         client.start()
-        ready = f"talking to {arguments.peer} from port {client.local_port}; Ctrl-C hangs up"
+        peer = show_address(arguments.peer)
+        ready = f"talking to {peer} from port {client.local_port}; Ctrl-C hangs up"
         serve(
             lambda: time.sleep(arguments.seconds or 10**6),
             lambda: {**client.stats, **client.quality()},

@@ -88,6 +88,22 @@ def test_help_teaches_by_example(verb):
         (["video", "recv", "h:1"], "'h:1' is not a port"),
         (["stream", "send", "/none"], "/none is not a file: give one to send"),
         (["packet"], "give a capture file, or --hex"),
+        (["packet", "/none"], "there is no file '/none'"),
+        (["packet", "--hex", "zz"], "'zz' is not bytes in hex, such as"),
+        (["packet", "--hex", "45", "--first", "ipv5"], "known are ethernet"),
+        (["plot", "/none"], "there is no file '/none'"),
+        (["send", NOBODY, "--hex", "xy"], "'xy' is not bytes in hex"),
+        (["rate", NOBODY, "--size", "70000"], "not a whole number from 1 to 65507"),
+        (["video", "send", NOBODY, "--quality", "96"], "not a whole number from 1 to 95"),
+        (["multicast", "snd"], "'snd' is not one of send, recv; did you mean 'send'?"),
+        (["multicast"], "are required: send|recv\n"),
+        (["multicast", "send", "x", "--ttl", "256"], "not a whole number from 0 to 255"),
+        (["multicast", "recv", "--group", "224.1.1"], "'224.1.1' is no IPv4 or IPv6 address"),
+        (["voip", NOBODY, "--codec", "opuss"], "did you mean 'opus'?"),
+        (["dns", "a.test", "+shrt"], "did you mean '+short'?"),
+        (["dns", "--many", "/none"], "there is no file '/none'"),
+        (["--verson"], "did you mean '--version'?"),
+        (["discovry"], "did you mean 'discovery'?"),
     ],
 )
 def test_wrong_arguments_say_what_and_why(words, why):
@@ -95,6 +111,35 @@ def test_wrong_arguments_say_what_and_why(words, why):
     assert (done.returncode, done.stdout) == (2, "")
     assert why in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (
+            ["echo", "--host", "203.0.113.9"],
+            "echo: Cannot assign requested address: 203.0.113.9, port",
+        ),
+        (["echo", "--tcp", "--to", "127.0.0.1:1", "x"], "Connection refused: 127.0.0.1, port 1"),
+        (["multicast", "recv", "--interface", "nope"], "no interface has the name or IPv4 address"),
+        (["multicast", "recv", "--interface", "nope"], "there are: lo"),
+        (["stream", "recv", "/none/x"], "stream: /none/x: No such file or directory"),
+        (["recv", "1", "--host", "203.0.113.9"], "203.0.113.9, port 1"),
+    ],
+)
+def test_what_the_system_refuses_is_said_in_words_with_the_value(words, why):
+    done = command(*words)
+    assert done.returncode == 1
+    assert why in done.stderr
+    assert "Errno" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_options_may_stand_between_the_words(plain):
+    address = "{}:{}".format(*plain.getsockname())
+    done = command("send", address, "--hex", "de ad", "--json", "be ef")
+    assert json.loads(done.stdout)["bytes"] == 4
+    assert (plain.recv(16), plain.recv(16)) == (b"\xde\xad", b"\xbe\xef")
 
 
 def on_a_terminal(*words: str, **variables: str) -> bytes:
@@ -210,6 +255,9 @@ def test_ping_of_nobody_fails():
     done = command("ping", "127.0.0.1:9", "-c", "1", "-W", "0.1")
     assert done.returncode == 1
     assert "100.0% loss" in done.stdout
+    assert "rtt" not in done.stdout
+    numbers = json.loads(command("ping", NOBODY, "-c", "1", "-W", "0.1", "--json").stdout)
+    assert (numbers["min_ms"], numbers["p50_ms"], numbers["loss"]) == (None, None, 1.0)
 
 
 CHECKS = {"udp loopback", "ipv6", "multicast", "broadcast", "socket buffers", "GSO and GRO"}
