@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import signal
@@ -14,7 +15,7 @@ from collections.abc import Callable
 
 import pytest
 
-from udpcore import dns
+from udpcore import aio, dns
 
 Client = tuple[str, int]
 Sender = Callable[[bytes, Client, socket.socket], None]
@@ -143,6 +144,25 @@ def test_junk_is_ignored_while_the_answer_is_waited_for(
     assert [record.data.address for record in message.answers] == [RIGHT]
     # One question went out: the junk did not make it ask again.
     assert len(server.queries) == 1
+
+
+@pytest.mark.parametrize("kind", JUNK)
+def test_many_at_once_and_await_ignore_it_too(
+    udp_server: Callable[[Sender], object], kind: str
+) -> None:
+    def handler(query: bytes, client: Client, sock: socket.socket) -> None:
+        for _ in range(3):
+            sock.sendto(JUNK[kind](query), client)
+        sock.sendto(answer(query), client)
+
+    server = udp_server(handler)
+    message = asyncio.run(aio.query("name.test", "A", *server.address, retries=0))
+    assert [record.data.address for record in message.answers] == [RIGHT]
+    names = [f"name{number}.test" for number in range(30)]
+    found = dict(dns.resolve_many(names, "A", *server.address, timeout=20))
+    # No cookie is sent there, so none can be wrong: what has its id, port and case is an answer.
+    expected = WRONG if "cookie" in kind else RIGHT
+    assert found == {name: [expected] for name in names}
 
 
 def test_an_answer_from_another_port_is_ignored(udp_server: Callable[[Sender], object]) -> None:
