@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use support::fuzz::{Mutations, cases};
 use udpcore::dns::answer;
 use udpcore::dns::authority::{Transport, respond};
+use udpcore::dns::batch::{Batch, BatchConfig, Done};
 use udpcore::dns::client::{Client, Config, Outcome, Via};
 use udpcore::dns::compose::compose;
 use udpcore::dns::frame::Deframer;
@@ -85,6 +86,50 @@ pub fn check_client(wire: &[u8]) {
     }
 }
 
+/// The same for the machine that asks for many names: each comes back once, with an answer to the
+/// question it stands for.
+pub fn check_batch(wire: &[u8]) {
+    let config = BatchConfig {
+        query: Query::new(Name::root(), RdType::A),
+        servers: vec![SocketAddr::from(([192, 0, 2, 1], 53))],
+        concurrency: 2,
+        timeout_us: 2_000_000,
+        rate: None,
+        mix_case: true,
+    };
+    let mut batch = Batch::new(config, StdRng::seed_from_u64(1));
+    for ordinal in 0..2 {
+        batch.push(ordinal, format!("www{ordinal}.example.test").parse().unwrap());
+    }
+    let (mut now, mut sent, mut query, mut ended) = (0, 0, Vec::new(), Vec::new());
+    while ended.len() < 2 {
+        while let Some(lane) = batch.poll_transmit(now, &mut query) {
+            let mut reply = wire.to_vec();
+            // A guess of the id and, every second time, of the question.
+            let take = if sent % 2 == 0 { 2 } else { query.len().min(35) }.min(reply.len());
+            reply[..take].copy_from_slice(&query[..take]);
+            if take > 2 {
+                reply[2] |= 0x80;
+            }
+            batch.handle_datagram(now, lane, &reply);
+            query.clear();
+            sent += 1;
+            assert!(sent < 100, "it goes on asking");
+        }
+        while let Some((ordinal, done)) = batch.poll_done() {
+            if let Done::Answer { message, name } = done {
+                assert!(message.questions().all(|question| Name::from(question.name) == name));
+            }
+            ended.push(ordinal);
+        }
+        let Some(deadline) = batch.next_deadline() else { break };
+        now = now.max(deadline);
+        batch.handle_timeout(now);
+    }
+    ended.sort_unstable();
+    assert_eq!(ended, [0, 1]);
+}
+
 /// A stream cut anywhere gives the same messages.
 pub fn check_frames(stream: &[u8]) {
     let collect = |step: usize| {
@@ -148,6 +193,7 @@ fn the_corpus_and_its_mutations() {
         assert!(Message::parse(wire.clone()).is_ok(), "the corpus is of good messages");
         check_message(wire);
         check_client(wire);
+        check_batch(wire);
     });
     let mut parsed = 0;
     for _ in 0..cases() {
@@ -155,6 +201,7 @@ fn the_corpus_and_its_mutations() {
         mutations.attempt(&wire, || {
             check_message(&wire);
             check_client(&wire);
+            check_batch(&wire);
             check_frames(&wire);
             check_pipeline(&wire);
         });
