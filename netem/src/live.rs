@@ -1,7 +1,7 @@
 //! Running networks: what can be seen of them and changed while they run.
 //!
-//! Relay, bridge and stream are all a [`Network`]: the timeline of a scenario, the control over HTTP
-//! and the view on the terminal work on each. Does not know where packets come from.
+//! Relay, bridge and stream are all a [`Network`]: the timeline of a scenario, the control over
+//! HTTP and the view on the terminal work on each. Does not know where packets come from.
 
 mod history;
 mod screen;

@@ -44,8 +44,16 @@ impl Relay {
     fn start(name: String, address: SocketAddr, command: &mut Command) -> Option<Self> {
         let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let program = quiet.get_program().to_string_lossy().into_owned();
-        // A group of its own: socat leaves a child for each client it has met.
-        let Ok(child) = quiet.process_group(0).spawn() else {
+        // A group of its own, because socat leaves a child for each client it has met; and none
+        // outlives a benchmark that is killed.
+        let die_with_us = || {
+            // SAFETY: no pointers; prctl may be called between fork and exec.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            Ok(())
+        };
+        // SAFETY: what runs before exec calls the system only, and allocates nothing.
+        let quiet = unsafe { quiet.process_group(0).pre_exec(die_with_us) };
+        let Ok(child) = quiet.spawn() else {
             println!("{program}: not here, left out");
             return None;
         };
@@ -96,7 +104,7 @@ impl Relay {
         let mut command = Command::new("socat");
         // It forks for each client: the figures of CPU do not hold its children.
         let listen = format!("UDP4-LISTEN:{},bind=127.0.0.1,fork,reuseaddr", address.port());
-        command.arg(listen).arg(format!("UDP4:{upstream}"));
+        command.args(["-T", "30"]).arg(listen).arg(format!("UDP4:{upstream}"));
         Self::start(format!("socat{tag}"), address, &mut command)
     }
 
