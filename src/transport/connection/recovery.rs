@@ -233,7 +233,8 @@ impl Connection {
         self.set_loss_timer();
     }
 
-    /// RFC 9002 §6.2.4: send something that will be acknowledged, old data rather than nothing.
+    /// RFC 9002 §6.2.4: send something that will be acknowledged: new data if there is some, for
+    /// what waits for an acknowledgement may well have arrived, or old data rather than nothing.
     fn on_probe_timeout(&mut self, now: Time) {
         self.detector.on_pto(now);
         self.stats.probes += 1;
@@ -244,10 +245,12 @@ impl Connection {
             .filter(|number| self.sent.get(*number).is_some_and(|packet| packet.ack_eliciting))
             .take(usize::from(PROBES_PER_TIMEOUT));
         let oldest: Vec<u64> = oldest.collect();
+        let has_new = self.outbox.has_ready();
         let mut smallest = u32::MAX;
         for number in oldest {
             smallest = smallest.min(self.sent.get(number).map_or(0, |packet| packet.size));
-            for at in self.sent.frames(number) {
+            let frames = if has_new { 0..0 } else { self.sent.frames(number) };
+            for at in frames {
                 self.on_frame_lost(now, self.sent.frame(at), true);
             }
         }
