@@ -37,6 +37,11 @@ def prompt_interrupts() -> Iterator[None]:
     watch.begin()
     try:
         yield
+    except Exception:
+        # What the interruption cut through may fail in its turn, as argparse does.
+        if watch.pressed:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         watch.end()
 
@@ -45,6 +50,7 @@ class _Watch:
     """The handler of the signal, and the thread that sees to it that the handler runs."""
 
     def __init__(self) -> None:
+        self.pressed = False
         self._handled = threading.Event()
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
@@ -69,6 +75,7 @@ class _Watch:
         signal.signal(NUDGE, self._nudge_before)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.pressed = True
         self._handled.set()
         signal.default_int_handler(number, frame)
 

@@ -303,6 +303,25 @@ def test_a_signal_that_comes_before_the_wait_ends_it_too(wait):
     at_once(interrupted)
 
 
+def test_what_fails_because_of_it_is_the_interruption():
+    code = (
+        "from udpcore.cli import doctor, main\n"
+        "def work(prog, argv):\n"
+        "    try:\n"
+        "        print('begun', flush=True)\n"
+        "        import time; time.sleep(30)\n"
+        "    finally:\n"
+        "        raise AttributeError('half done')\n"
+        "doctor.main = work\n"
+        "raise SystemExit(main(['doctor']))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        read_until(process.stdout, "begun")
+        assert press(process)[1] == "udpcore doctor: interrupted\n"
+
+
 def test_who_ignores_ctrl_c_goes_on_ignoring_it():
     """A shell's background jobs, which Ctrl-C in the foreground must not end."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
