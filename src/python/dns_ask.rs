@@ -1,7 +1,9 @@
 //! Asking name servers from Python: the exchange with the GIL released, and reading its answer.
 
 use super::dns::PyMessage;
-use super::dns_record::{PyRecord, TypeArg, edns_size, found, parse_name, value_error, within};
+use super::dns_record::{
+    PyRecord, ServerArg, TypeArg, edns_size, found, parse_name, value_error, within,
+};
 use super::dns_value::{parse_error, registry};
 use crate::dns::answer::{self, Verdict};
 use crate::dns::client::{Config, IGNORED_WORDS, Outcome, RETRIES_MAX, Via};
@@ -10,7 +12,7 @@ use crate::io::dns::{Exchange, ExchangeError, Report, exchange};
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 
 /// Longest time one try may wait: a day.
@@ -41,7 +43,7 @@ type Found = (PyMessage, String, bool, u64);
 /// How to ask: the attributes of `udpcore.dns._ask.Settings`.
 #[derive(FromPyObject)]
 pub(super) struct Settings {
-    servers: Vec<(IpAddr, u16)>,
+    servers: Vec<ServerArg>,
     timeout: f64,
     retries: i64,
     tcp: bool,
@@ -74,7 +76,7 @@ impl Settings {
         }
         Ok(Config {
             query,
-            servers: self.servers.into_iter().map(SocketAddr::from).collect(),
+            servers: self.servers.into_iter().map(|server| server.0).collect(),
             timeout_us: timeout_us(self.timeout)?,
             retries: within("retries", self.retries, i64::from(RETRIES_MAX))?,
             tcp: self.tcp,
@@ -201,7 +203,12 @@ fn timeout_text(asked: &Config, report: &Report) -> String {
 
 /// `127.0.0.1#53`, as dig writes it.
 pub(super) fn dig_address(server: SocketAddr) -> String {
-    format!("{}#{}", server.ip(), server.port())
+    match server {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+            format!("{}%{}#{}", v6.ip(), v6.scope_id(), v6.port())
+        }
+        _ => format!("{}#{}", server.ip(), server.port()),
+    }
 }
 
 /// What `message` says: verdict, name at the end of the chain, records, TTL in seconds.

@@ -2,7 +2,7 @@
 
 use super::dns::PyMessage;
 use super::dns_ask::{check_edns, dig_address, timeout_us, verdict_word};
-use super::dns_record::{TypeArg, edns_size, parse_name, value_error, within};
+use super::dns_record::{ServerArg, TypeArg, edns_size, parse_name, value_error, within};
 use super::dns_value::{parse_error, registry};
 use crate::dns::answer::{self, Verdict};
 use crate::dns::batch::BatchConfig;
@@ -15,7 +15,6 @@ use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 
@@ -47,7 +46,7 @@ impl DnsBatch {
     #[expect(clippy::too_many_arguments, reason = "the options of a query")]
     fn py_new(
         rdtype: TypeArg,
-        servers: Vec<(IpAddr, u16)>,
+        servers: Vec<ServerArg>,
         concurrency: i64,
         timeout: f64,
         rate: Option<i64>,
@@ -69,7 +68,7 @@ impl DnsBatch {
         let mut query = Query::new(Name::root(), rdtype.0);
         (query.edns, query.dnssec_ok) = (edns, dnssec_ok);
         query.recursion_desired = recursion_desired;
-        let servers: Vec<_> = servers.into_iter().map(SocketAddr::from).collect();
+        let servers: Vec<_> = servers.into_iter().map(|server| server.0).collect();
         let shown: Vec<_> = servers.iter().map(|server| dig_address(*server)).collect();
         let timeout_us = timeout_us(timeout)?;
         let config = BatchConfig { query, servers, concurrency, timeout_us, rate, mix_case };

@@ -2,7 +2,7 @@
 
 use super::dns::PyMessage;
 use super::dns_ask::timeout_us;
-use super::dns_record::{value_error, within};
+use super::dns_record::{ServerArg, value_error, within};
 use super::dns_stream::DnsConnection;
 use crate::dns::client::{Config, RETRIES_MAX};
 use crate::dns::query::Query;
@@ -11,7 +11,6 @@ use crate::io::dns_dnssec::{
     Ask, Interrupt, ROOT_ANCHOR, Security, ValidateError, over_datagrams, validate,
 };
 use pyo3::prelude::*;
-use std::net::{IpAddr, SocketAddr};
 
 /// Validates `message` with keys asked of `servers`, and keeps the verdict in `.security`.
 #[pyfunction]
@@ -19,7 +18,7 @@ use std::net::{IpAddr, SocketAddr};
 pub(super) fn dns_validate(
     py: Python<'_>,
     message: &Bound<'_, PyMessage>,
-    servers: Vec<(IpAddr, u16)>,
+    servers: Vec<ServerArg>,
     timeout: f64,
     retries: i64,
     anchor: Option<&str>,
@@ -28,7 +27,7 @@ pub(super) fn dns_validate(
     let config = Config {
         // Only a place holder: the validator knows what to ask.
         query: Query::new(Name::root(), RdType::DNSKEY),
-        servers: servers.into_iter().map(SocketAddr::from).collect(),
+        servers: servers.into_iter().map(|server| server.0).collect(),
         timeout_us: timeout_us(timeout)?,
         retries: within("retries", retries, i64::from(RETRIES_MAX))?,
         tcp,

@@ -14,6 +14,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
 /// Any error of the floors below, as the `ValueError` it is here.
@@ -52,6 +53,27 @@ impl FromPyObject<'_, '_> for TypeArg {
         value.extract().map(|code| Self(RdType(code))).map_err(|_| {
             PyTypeError::new_err("rdtype must be a mnemonic such as 'AAAA' or a number to 65535")
         })
+    }
+}
+
+/// A server: its address, with the number of the interface behind a `%` where it needs one
+/// (RFC 4007 §11), and its port.
+pub(super) struct ServerArg(pub(super) SocketAddr);
+
+impl FromPyObject<'_, '_> for ServerArg {
+    type Error = PyErr;
+
+    fn extract(value: Borrowed<'_, '_, PyAny>) -> PyResult<Self> {
+        let (host, port): (Bound<'_, PyAny>, u16) = value.extract()?;
+        let host = host.str()?.to_cow()?.into_owned();
+        let wrong = || value_error(format!("{host:?} is no address of a name server"));
+        let (address, scope) = host.split_once('%').unwrap_or((&host, "0"));
+        let scope: u32 = scope.parse().map_err(|_| wrong())?;
+        Ok(Self(match address.parse().map_err(|_| wrong())? {
+            IpAddr::V6(ip) => SocketAddrV6::new(ip, port, 0, scope).into(),
+            IpAddr::V4(_) if scope != 0 => return Err(wrong()),
+            ip => SocketAddr::new(ip, port),
+        }))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::dns::PyMessage;
 use super::dns_ask::{check_edns, dig_address, timeout_us};
-use super::dns_record::{TypeArg, edns_size, parse_name, value_error};
+use super::dns_record::{ServerArg, TypeArg, edns_size, parse_name, value_error};
 use super::dns_value::parse_error;
 use crate::dns::pipeline::Mismatch;
 use crate::dns::query::Query;
@@ -13,7 +13,7 @@ use crate::io::dns_tls::Tls;
 use pyo3::exceptions::{PyConnectionResetError, PyOSError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ pub(super) struct DnsConnection {
 impl DnsConnection {
     #[new]
     fn py_new(
-        server: (IpAddr, u16),
+        server: ServerArg,
         transport: &str,
         name: &str,
         path: &str,
@@ -64,7 +64,7 @@ impl DnsConnection {
             return Err(value_error(format!("path {path:?}: give one such as /dns-query")));
         }
         let http = alpn.map(|_| (name.to_owned(), path.to_owned()));
-        let server = SocketAddr::from(server);
+        let server = server.0;
         let source = format!("{server} {transport} {name} {path} {cafile:?}");
         let connection = Arc::new(Mutex::new(Connection::new(Route { server, tls, http })));
         Ok(Self { connection, server, source })

@@ -6,6 +6,12 @@ import socket
 from collections.abc import Iterable
 
 
+def _numeric(address: tuple[object, ...]) -> str:
+    """The IP address; behind a ``%`` the number of the interface when it is one of the link's."""
+    ip = str(address[0]).partition("%")[0]
+    return f"{ip}%{address[3]}" if len(address) == 4 and address[3] else ip
+
+
 def addresses_of(server: str | Iterable[str], port: int) -> list[tuple[str, int]]:
     """Return the addresses of `server`, which may be a name, an address or several of them.
 
@@ -24,7 +30,7 @@ def addresses_of(server: str | Iterable[str], port: int) -> list[tuple[str, int]
                 f"name server {host!r} has no address: {reason}",
             ) from None
         # Only the first address of a name: the others are the same server.
-        found.append((str(infos[0][4][0]).partition("%")[0], port))
+        found.append((_numeric(infos[0][4]), port))
     if not found:
         raise ValueError("no name server given")
     return found

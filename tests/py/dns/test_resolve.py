@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 import socket
+import threading
 
 import pytest
+from lan import INTERFACE, Lan, run
 
 from udpcore import dns
 
@@ -82,6 +84,41 @@ def test_several_servers_are_asked_in_turn(nsd: Address) -> None:
         servers = ["127.0.0.2", nsd[0]]
         message = dns.query("www.example.test", "A", servers, nsd[1], timeout=0.1, retries=1)
         assert len(message.answers) == 4
+
+
+def test_a_server_of_the_link_is_asked_by_its_interface() -> None:
+    """As a router says in resolv.conf: ``fe80::1%eth0``."""
+    with Lan() as lan:
+        shown = run("ip", "-n", lan.names["b"], "-6", "address", "show", "scope", "link")
+        address = f"{shown.split('inet6 ')[1].split('/')[0]}%{INTERFACE}"
+
+        def serve() -> socket.socket:
+            sock = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            sock.bind(("::", 5300))
+            return sock
+
+        def work() -> None:
+            while (query := sock.recvfrom(4096))[0]:
+                asked = dns.parse(query[0])
+                record = dns.Record(asked.questions[0].name, "A", 60, dns.A("192.0.2.9"))
+                reply = dns.Message(asked.id, 0x8180, 0, asked.questions, [record]).to_wire()
+                sock.sendto(reply, query[1])
+
+        def ask() -> tuple[list[str], object]:
+            many = dns.resolve_many(["b.test"], "A", address, 5300, timeout=30)
+            # The addresses of the link are proved to be ours alone in the first second or two.
+            return dns.resolve("a.test", "A", address, 5300, retries=15), next(many)
+
+        with lan.inside("b", serve) as sock:
+            thread = threading.Thread(target=work)
+            thread.start()
+            try:
+                found, many = lan.inside("a", ask)
+            finally:
+                sock.sendto(b"", ("::1", 5300))
+                thread.join()
+        assert found == ["192.0.2.9"]
+        assert many == ("b.test", ["192.0.2.9"])
 
 
 def test_local_faults_are_value_errors() -> None:
