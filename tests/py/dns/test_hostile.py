@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import signal
@@ -258,8 +259,12 @@ def test_tc_without_tcp_is_told(udp_server: Callable[[Sender], object]) -> None:
 
 def test_the_wrong_case_is_checked_over_tcp(udp_server: Callable[[Sender], object]) -> None:
     """Case is 0x20's proof; an answer without it is not believed, and TCP is asked."""
-    server = udp_server(lambda q, c, s: s.sendto(bad_case(q), c))
-    tcp = socket.create_server(server.address)
+    # The port has to be free for TCP, too, and others use ports meanwhile.
+    tcp = None
+    while tcp is None:
+        server = udp_server(lambda q, c, s: s.sendto(bad_case(q), c))
+        with contextlib.suppress(OSError):
+            tcp = socket.create_server(server.address)
 
     def serve() -> None:
         conn, _ = tcp.accept()
