@@ -14,7 +14,7 @@ from udpcore.dns import ResolveError, resolve_many
 
 
 def run(
-    path: str,
+    file: str,
     rdtype: str,
     servers: list[str],
     port: int,
@@ -22,19 +22,30 @@ def run(
     concurrency: int,
     rate: int | None,
     as_json: bool,
+    **options: Any,
 ) -> int:
-    """Resolve the names in `path` (``-``: standard input); 1 if some got no answer at all."""
-    with nullcontext(sys.stdin) if path == "-" else open(path, encoding="utf-8") as source:
+    """Resolve the names in `file` (``-``: standard input); 1 if some got no answer at all.
+
+    The `options` are those of :func:`resolve_many`.
+    """
+    with nullcontext(sys.stdin) if file == "-" else open(file, encoding="utf-8") as source:
         names: Iterable[str] = _names(source)
         total = 0
-        if path != "-":
+        if file != "-":
             names = list(names)
             total = len(names)
         answered = failed = 0
         try:
             with Progress("names", total) as progress:
                 for name, result in resolve_many(
-                    names, rdtype, servers, port, concurrency, rate=rate, progress=progress.update
+                    names,
+                    rdtype,
+                    servers,
+                    port,
+                    concurrency,
+                    rate=rate,
+                    progress=progress.update,
+                    **options,
                 ):
                     print(_line(name, result, as_json))
                     # A negative answer is an answer.

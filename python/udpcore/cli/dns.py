@@ -7,6 +7,7 @@ import ipaddress
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from udpcore import _core
 from udpcore.cli import _dns_many
@@ -14,6 +15,7 @@ from udpcore.cli._apps import count
 from udpcore.cli._parser import EXIT_OK, Parser, did_you_mean
 from udpcore.dns._ask import exchange
 from udpcore.dns._codes import Flags, Rcode
+from udpcore.dns._connection import Transport
 from udpcore.dns._plan import Exchange
 from udpcore.dns._system import read_system
 
@@ -121,6 +123,13 @@ def main(prog: str, argv: list[str]) -> int:
             concurrency=options.concurrency,
             rate=options.rate,
             as_json=request.json,
+            edns=request.bufsize if request.edns else None,
+            dnssec_ok=request.dnssec,
+            recursion_desired=request.recurse,
+            mix_case=request.mix_case,
+            # Over UDP nothing could be validated.
+            transport=_transport(request, "tcp" if request.tcp or request.validate else "udp"),
+            **_secured(request),
         )
     name = request.name or "."
     rdtype = request.rdtype or ("NS" if request.name is None else "A")
@@ -143,15 +152,35 @@ def main(prog: str, argv: list[str]) -> int:
         ignore_truncation=request.ignore,
         mix_case=request.mix_case,
         cookies=request.cookie,
-        transport="https" if request.https else "tls" if request.tls else "udp",
-        server_name=request.server_name,
-        cafile=request.cafile,
-        path=request.path,
-        dnssec=request.validate,
-        trust_anchor=request.anchor and Path(request.anchor).read_text(encoding="utf-8"),
+        transport=_transport(request, "udp"),
+        **_secured(request),
     )
     print(_shown(request, answer), end="")
     return EXIT_OK
+
+
+def _transport(request: Request, plain: Transport) -> Transport:
+    return "https" if request.https else "tls" if request.tls else plain
+
+
+class Secured(TypedDict):
+    """What TLS and DNSSEC need to know."""
+
+    server_name: str | None
+    cafile: str | None
+    path: str
+    dnssec: bool
+    trust_anchor: str | None
+
+
+def _secured(request: Request) -> Secured:
+    return {
+        "server_name": request.server_name,
+        "cafile": request.cafile,
+        "path": request.path,
+        "dnssec": request.validate,
+        "trust_anchor": request.anchor and Path(request.anchor).read_text(encoding="utf-8"),
+    }
 
 
 def _parser(prog: str) -> Parser:

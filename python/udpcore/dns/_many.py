@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from os import PathLike
 from typing import Any
 
 from udpcore import _core
 from udpcore.dns._addresses import addresses_of
+from udpcore.dns._connection import Transport
+from udpcore.dns._many_streams import Way, over_connections
+from udpcore.dns._plan import Encrypted, plan
 from udpcore.dns._system import read_system
 
 #: With ``ordered=True`` so many results per open question may wait for an earlier one.
@@ -30,8 +34,12 @@ def resolve_many(
     dnssec_ok: bool = False,
     recursion_desired: bool = True,
     mix_case: bool = True,
-    transport: str = "udp",
+    transport: Transport = "udp",
+    server_name: str | None = None,
+    cafile: str | PathLike[str] | None = None,
+    path: str = "/dns-query",
     dnssec: bool = False,
+    trust_anchor: str | None = None,
 ) -> Iterator[tuple[str, Any]]:
     """Resolve `names` and yield ``(name, result)`` as the answers come.
 
@@ -45,15 +53,40 @@ def resolve_many(
     called with the number of names done so far. Several servers share the queries. At least 64
     sockets on random ports are used, each for 1,000 queries. RFC 5452, RFC 6298.
 
-    It asks over UDP (over TCP what does not fit) and does not validate: another `transport` or
-    `dnssec` is a :exc:`ValueError` that names what does it. Raises also what :func:`query` raises
-    for a bad type, number or server; nothing for a name.
+    With a `transport` of ``"tcp"``, ``"tls"`` or ``"https"`` (and `server_name`, `cafile` and
+    `path` as in :class:`Connection`) they are asked over one connection in rounds, always in
+    order, `timeout` being for a round; there ``dnssec`` and ``trust_anchor`` validate each answer
+    as :func:`query` does. Over UDP ``dnssec=True`` is a :exc:`ValueError`.
+
+    Raises what :func:`query` raises for a bad type, number or server; nothing for a name.
 
     >>> from udpcore import dns
     >>> for name, result in dns.resolve_many(["bad..name"], server="127.0.0.1", port=5300):
     ...     print(name, type(result).__name__)
     bad..name ValueError
     """
+    if transport != "udp":
+        if concurrency < 1 or rate == 0:
+            raise ValueError("concurrency=0 or rate=0: nothing could be asked")
+        how = plan(
+            read_system().servers if server is None else server,
+            port,
+            timeout,
+            edns=edns,
+            dnssec_ok=dnssec_ok,
+            recursion_desired=recursion_desired,
+            transport=transport,
+            server_name=server_name,
+            cafile=cafile,
+            path=path,
+            dnssec=dnssec,
+            trust_anchor=trust_anchor,
+            kept=True,
+        )
+        assert isinstance(how, Encrypted)
+        way = Way(how.connections, how.options, dnssec, trust_anchor)
+        _core.Question(".", rdtype)
+        return over_connections(way, iter(names), rdtype, concurrency, rate, progress, messages)
     engine = engine_for(
         rdtype,
         server,
@@ -66,7 +99,6 @@ def resolve_many(
         dnssec_ok=dnssec_ok,
         recursion_desired=recursion_desired,
         mix_case=mix_case,
-        transport=transport,
         dnssec=dnssec,
     )
     source = iter(names)
@@ -94,11 +126,14 @@ def engine_for(
     """Return what does the work of :func:`resolve_many`, given the same."""
     if transport != "udp":
         raise ValueError(
-            f"resolve_many asks over UDP, not transport {transport!r}: "
-            "use Connection(...).query_many, or resolve with this transport"
+            f"aio.resolve_many asks over UDP, not transport {transport!r}: "
+            "use udpcore.dns.resolve_many in a thread, or aio.resolve"
         )
     if dnssec:
-        raise ValueError("resolve_many does not validate: use resolve or query with dnssec=True")
+        raise ValueError(
+            "resolve_many validates over connections: add transport='tcp' (or 'tls', 'https'), "
+            "or use resolve with dnssec=True"
+        )
     return _core.DnsBatch(
         rdtype,
         addresses_of(read_system().servers if server is None else server, port),

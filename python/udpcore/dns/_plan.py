@@ -80,7 +80,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Encrypted:
-    """How to ask over TLS and HTTPS: servers that are asked in turn."""
+    """How to ask over connections, TLS and HTTPS above all: servers that are asked in turn."""
 
     connections: list[Connection]
     options: StreamOptions
@@ -128,11 +128,12 @@ def plan(
     path: str = "/dns-query",
     dnssec: bool = False,
     trust_anchor: str | None = None,
+    kept: bool = False,
 ) -> Settings | Encrypted:
-    """Return how to ask, from what a user gave."""
+    """Return how to ask, from what a user gave; `kept` keeps a connection over TCP, too."""
     if transport not in PORTS:
         raise ValueError(f"transport {transport!r}: give one of {', '.join(PORTS)}")
-    if transport == "udp" or transport == "tcp":
+    if transport == "udp" or (transport == "tcp" and not kept):
         return Settings(
             servers=addresses_of(server, port),
             timeout=timeout,

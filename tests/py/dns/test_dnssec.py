@@ -266,6 +266,39 @@ def test_over_every_transport(
     assert found.security == message.security
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls", "https"])
+def test_many_names_are_validated(world: World, doors: Doors, transport: Any) -> None:
+    options: Any = {"dnssec": True, "trust_anchor": world.anchor, "transport": transport}
+    options |= {"server_name": "dns.test", "cafile": doors.cafile, "timeout": 20}
+    names = ["www.good.test", "www.expired.test", "alias.good.test", "nope.good.test"] * 20
+    server = doors.servers.get(transport)
+    before = server.connections if server else 0
+    found = list(dns.resolve_many(names, "A", *doors.addresses[transport], **options))
+    assert [name for name, _ in found] == names
+    kinds = [result if isinstance(result, list) else type(result) for _, result in found[:4]]
+    assert kinds == [["192.0.2.1"], dns.BogusError, ["192.0.2.1"], dns.NXDomainError]
+    assert server is None or server.connections == before + 1
+
+
+def test_the_command_asks_for_many_over_tls_too(
+    world: World, doors: Doors, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from udpcore.cli import main
+
+    names, anchor = tmp_path / "names", tmp_path / "anchor"
+    names.write_text("www.good.test\nwww.expired.test\n", encoding="utf-8")
+    anchor.write_text(world.anchor, encoding="utf-8")
+    host, port = doors.addresses["tls"]
+    words = ["dns", "--many", str(names), f"@{host}", "-p", str(port), "+tls", "+validate"]
+    words += [f"+tls-ca={doors.cafile}", "+tls-hostname=dns.test", f"+anchor={anchor}"]
+    before = doors.servers["tls"].connections
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "www.good.test\t192.0.2.1\n" in out
+    assert "www.expired.test\t! www.expired.test: bogus" in out
+    assert doors.servers["tls"].connections == before + 1
+
+
 def test_resolve_and_a_kept_connection_over_tls(world: World, doors: Doors) -> None:
     address, cafile = doors.addresses["tls"], doors.cafile
     options: Any = {"dnssec": True, "trust_anchor": world.anchor, "transport": "tls"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import socket
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from udpcore import dns, netem
+from udpcore import aio, dns, netem
 
 Address = tuple[str, int]
 Sender = Callable[[bytes, Address, socket.socket], None]
@@ -198,8 +199,37 @@ def test_resolvers_leave_nothing_behind(nsd: Address) -> None:
     assert grown < 16 * 2**20
 
 
+def test_over_a_connection_the_results_are_the_same(nsd: Address) -> None:
+    """In the order given, whatever became of each; aliases are followed there, too."""
+    names = [f"x{n}.wild.example.test" for n in range(1500)]
+    names[7:7] = ["a..b", "nope.example.test", "www.example.test", "chain1.example.test"]
+    seen: list[int] = []
+    for rdtype in ("TXT", "A"):
+        plain = {n: repr(r) for n, r in dns.resolve_many(names, rdtype, *nsd, timeout=30)}
+        over_tcp = list(
+            dns.resolve_many(names, rdtype, *nsd, transport="tcp", timeout=30, progress=seen.append)
+        )
+        assert [name for name, _ in over_tcp] == names
+        assert {name: repr(result) for name, result in over_tcp} == plain
+    assert seen == [1000, 1504] * 2
+
+
+def test_over_a_connection_to_nobody_every_name_has_its_error(nsd: Address) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+    found = list(dns.resolve_many(["a.test", "b.test"], "A", "127.0.0.1", port, transport="tcp"))
+    assert [type(error) for _, error in found] == [ConnectionRefusedError] * 2
+
+
 def test_what_it_does_not_do_is_told_with_what_does_it() -> None:
-    with pytest.raises(ValueError, match=r"Connection.*query_many"):
-        dns.resolve_many(["a.test"], server="127.0.0.1", transport="tls")
-    with pytest.raises(ValueError, match="resolve or query with dnssec=True"):
+    with pytest.raises(ValueError, match="transport='tcp'"):
         dns.resolve_many(["a.test"], server="127.0.0.1", dnssec=True)
+    with pytest.raises(ValueError, match="quic"):
+        dns.resolve_many(["a.test"], server="127.0.0.1", transport="quic")  # type: ignore[arg-type]
+
+    async def over_tls() -> None:
+        async for _ in aio.resolve_many(["a.test"], server="127.0.0.1", transport="tls"):
+            raise AssertionError("it asked")
+
+    with pytest.raises(ValueError, match=r"dns.resolve_many in a thread"):
+        asyncio.run(over_tls())
