@@ -4,7 +4,7 @@
 //! other quantity is whole.
 
 use super::hystart::{Growth, HyStart};
-use super::{Acked, Controller, Phase, window_initial, window_min};
+use super::{Acked, Controller, Phase, Window};
 use crate::transport::time::{Micros, Time};
 
 /// RFC 9438 §4.6: the multiplicative decrease.
@@ -28,16 +28,13 @@ struct Epoch {
 
 #[derive(Debug)]
 pub(crate) struct Cubic {
-    mtu: u64,
-    window: u64,
-    ssthresh: Option<u64>,
+    state: Window,
     /// The window before the last reduction, in bytes (after fast convergence).
     w_max: f64,
     /// The window just before the last reduction, in bytes.
     w_prior: f64,
     epoch: Option<Epoch>,
     hystart: HyStart,
-    recovery_start: Option<Time>,
     before: Option<Before>,
     /// Fractions of bytes not yet in `window`.
     carry: f64,
@@ -46,8 +43,7 @@ pub(crate) struct Cubic {
 /// What to go back to if a congestion event was spurious (RFC 9438 §4.9.2).
 #[derive(Debug)]
 struct Before {
-    window: u64,
-    ssthresh: Option<u64>,
+    state: Window,
     w_max: f64,
     w_prior: f64,
     epoch: Option<Epoch>,
@@ -56,21 +52,18 @@ struct Before {
 impl Cubic {
     pub(crate) fn new(mtu: u64) -> Self {
         Self {
-            mtu,
-            window: window_initial(mtu),
-            ssthresh: None,
+            state: Window::new(mtu),
             w_max: 0.0,
             w_prior: 0.0,
             epoch: None,
             hystart: HyStart::new(),
-            recovery_start: None,
             before: None,
             carry: 0.0,
         }
     }
 
     fn slow_start(&mut self, acked: &Acked<'_>) {
-        let growth = if self.ssthresh.is_none() {
+        let growth = if self.state.ssthresh.is_none() {
             let latest = acked.rtt.latest();
             self.hystart.on_acked(acked.bytes, acked.largest_acked, acked.next_number, latest)
         } else {
@@ -78,14 +71,14 @@ impl Cubic {
             Growth::By(acked.bytes)
         };
         match growth {
-            Growth::By(bytes) => self.window += bytes,
-            Growth::Over => self.ssthresh = Some(self.window),
+            Growth::By(bytes) => self.state.bytes += bytes,
+            Growth::Over => self.state.ssthresh = Some(self.state.bytes),
         }
     }
 
     fn avoid(&mut self, acked: &Acked<'_>) {
-        let segment = self.mtu as f64;
-        let window = self.window as f64;
+        let segment = self.state.mtu as f64;
+        let window = self.state.bytes as f64;
         let (w_max, w_prior) = (self.w_max, self.w_prior);
         let epoch = self.epoch.get_or_insert_with(|| {
             // RFC 9438 §4.2: without a reduction behind us, the plateau is here.
@@ -109,7 +102,7 @@ impl Cubic {
             window + (target - window) * acked.bytes as f64 / window
         };
         let sum = grown + self.carry;
-        self.window = sum as u64;
+        self.state.bytes = sum as u64;
         self.carry = sum - sum.floor();
     }
 }
@@ -132,68 +125,45 @@ impl Controller for Cubic {
     }
 
     fn on_congestion(&mut self, now: Time, sent_at: Time, is_persistent: bool) {
-        if self.recovery_start.is_none_or(|start| sent_at > start) {
+        if self.state.is_new_event(sent_at) {
             self.before = Some(Before {
-                window: self.window,
-                ssthresh: self.ssthresh,
+                state: self.state.clone(),
                 w_max: self.w_max,
                 w_prior: self.w_prior,
                 epoch: self.epoch.take(),
             });
-            self.recovery_start = Some(now);
-            let window = self.window as f64;
+            let window = self.state.bytes as f64;
             // RFC 9438 §4.7: fast convergence leaves room for newcomers.
             self.w_max = if window < self.w_max { window * (1.0 + BETA) / 2.0 } else { window };
             self.w_prior = window;
             // RFC 9438 §4.6.
-            self.window = ((window * BETA) as u64).max(window_min(self.mtu));
-            self.ssthresh = Some(self.window);
+            self.state.reduce(now, (window * BETA) as u64);
             self.carry = 0.0;
         }
         if is_persistent {
-            // RFC 9002 §7.6.2, RFC 9438 §4.8: start again from the bottom.
-            self.w_max = self.window as f64;
-            self.window = window_min(self.mtu);
+            // RFC 9438 §4.8: start again from the bottom.
+            self.w_max = self.state.bytes as f64;
+            self.state.collapse();
             self.epoch = None;
-            self.recovery_start = None;
             self.before = None;
         }
     }
 
     fn on_spurious(&mut self) {
         if let Some(before) = self.before.take() {
-            self.window = self.window.max(before.window);
-            self.ssthresh = before.ssthresh;
+            self.state.restore(&before.state);
             self.w_max = before.w_max;
             self.w_prior = before.w_prior;
             self.epoch = before.epoch;
-            self.recovery_start = None;
         }
     }
 
-    fn on_mtu(&mut self, mtu: u64) {
-        self.mtu = mtu;
-        self.window = self.window.max(window_min(mtu));
+    fn state(&self) -> &Window {
+        &self.state
     }
 
-    fn window(&self) -> u64 {
-        self.window
-    }
-
-    fn ssthresh(&self) -> Option<u64> {
-        self.ssthresh
-    }
-
-    fn phase(&self) -> Phase {
-        if self.ssthresh.is_none_or(|ssthresh| self.window < ssthresh) {
-            Phase::SlowStart
-        } else {
-            Phase::Avoidance
-        }
-    }
-
-    fn recovery_start(&self) -> Option<Time> {
-        self.recovery_start
+    fn state_mut(&mut self) -> &mut Window {
+        &mut self.state
     }
 }
 
@@ -226,7 +196,7 @@ mod tests {
     #[test]
     fn the_window_returns_to_its_maximum_after_k_seconds() {
         let mut cubic = Cubic::new(1000);
-        cubic.window = 400_000;
+        cubic.state.bytes = 400_000;
         cubic.on_congestion(Time(1_000_000), Time(1), false);
         assert_eq!(cubic.window(), 280_000);
         // RFC 9438 §4.2: K = cbrt((400 - 280) / 0.4) = 6.69 s.
@@ -240,7 +210,7 @@ mod tests {
     #[test]
     fn on_short_paths_it_is_as_fast_as_reno() {
         let mut cubic = Cubic::new(1000);
-        cubic.window = 20_000;
+        cubic.state.bytes = 20_000;
         cubic.on_congestion(Time(1_000_000), Time(1), false);
         let windows = rounds(&mut cubic, Time(1_000_000), 20, &rtt(1));
         // Reno-friendly: about ALPHA segments a round up to the old maximum, one beyond it.
@@ -251,7 +221,7 @@ mod tests {
     #[test]
     fn a_spurious_event_is_undone_and_persistent_congestion_is_not() {
         let mut cubic = Cubic::new(1000);
-        cubic.window = 100_000;
+        cubic.state.bytes = 100_000;
         cubic.on_congestion(Time(10), Time(1), false);
         cubic.on_spurious();
         assert_eq!((cubic.window(), cubic.ssthresh()), (100_000, None));

@@ -6,9 +6,11 @@
 mod cubic;
 mod hystart;
 mod new_reno;
+mod window;
 
 pub(crate) use cubic::Cubic;
 pub(crate) use new_reno::NewReno;
+use window::Window;
 
 use super::rtt::Rtt;
 use super::time::Time;
@@ -69,28 +71,34 @@ pub(crate) trait Controller: fmt::Debug + Send {
     /// The congestion event in progress turned out to be reordering only.
     fn on_spurious(&mut self);
 
+    /// The window and what belongs to it.
+    fn state(&self) -> &Window;
+
+    /// The same, to be changed.
+    fn state_mut(&mut self) -> &mut Window;
+
     /// Datagrams may have another size from now on.
-    fn on_mtu(&mut self, mtu: u64);
+    fn on_mtu(&mut self, mtu: u64) {
+        self.state_mut().on_mtu(mtu);
+    }
 
     /// How many bytes may be in flight.
-    fn window(&self) -> u64;
+    fn window(&self) -> u64 {
+        self.state().bytes
+    }
 
     /// The threshold above which slow start ends.
-    fn ssthresh(&self) -> Option<u64>;
+    fn ssthresh(&self) -> Option<u64> {
+        self.state().ssthresh
+    }
 
     /// What the controller is doing at `now`.
-    fn phase(&self) -> Phase;
+    fn phase(&self) -> Phase {
+        self.state().phase()
+    }
 
     /// Packets sent up to this moment belong to the last congestion event.
-    fn recovery_start(&self) -> Option<Time>;
-}
-
-/// RFC 9002 §7.2: ten datagrams, but between 2 and 14720 bytes.
-pub(crate) fn window_initial(mtu: u64) -> u64 {
-    (10 * mtu).min((2 * mtu).max(14_720))
-}
-
-/// RFC 9002 §7.2: kMinimumWindow.
-pub(crate) fn window_min(mtu: u64) -> u64 {
-    2 * mtu
+    fn recovery_start(&self) -> Option<Time> {
+        self.state().recovery_start()
+    }
 }

@@ -1,30 +1,20 @@
 //! NewReno as RFC 9002 §7.3 describes it: the plain one, for teaching and comparison.
 
-use super::{Acked, Controller, Phase, window_initial, window_min};
+use super::{Acked, Controller, Phase, Window};
 use crate::transport::time::Time;
 
 #[derive(Debug)]
 pub(crate) struct NewReno {
-    mtu: u64,
-    window: u64,
-    ssthresh: Option<u64>,
-    recovery_start: Option<Time>,
+    state: Window,
     /// Bytes acknowledged towards the next datagram of growth.
     credit: u64,
-    /// The window and the threshold before the last congestion event.
-    before: Option<(u64, Option<u64>)>,
+    /// Before the last congestion event.
+    before: Option<Window>,
 }
 
 impl NewReno {
     pub(crate) fn new(mtu: u64) -> Self {
-        Self {
-            mtu,
-            window: window_initial(mtu),
-            ssthresh: None,
-            recovery_start: None,
-            credit: 0,
-            before: None,
-        }
+        Self { state: Window::new(mtu), credit: 0, before: None }
     }
 }
 
@@ -35,66 +25,42 @@ impl Controller for NewReno {
         }
         if self.phase() == Phase::SlowStart {
             // RFC 9002 §7.3.1: as many bytes as were acknowledged.
-            self.window += acked.bytes;
+            self.state.bytes += acked.bytes;
         } else {
             // RFC 9002 §7.3.3: at most one datagram a window of acknowledged bytes.
             self.credit += acked.bytes;
-            while self.credit >= self.window {
-                self.credit -= self.window;
-                self.window += self.mtu;
+            while self.credit >= self.state.bytes {
+                self.credit -= self.state.bytes;
+                self.state.bytes += self.state.mtu;
             }
         }
     }
 
     fn on_congestion(&mut self, now: Time, sent_at: Time, is_persistent: bool) {
-        // RFC 9002 §7.3.2: one reduction a round.
-        if self.recovery_start.is_none_or(|start| sent_at > start) {
-            self.before = Some((self.window, self.ssthresh));
-            self.recovery_start = Some(now);
-            // RFC 9002 §7.2 and B.2: kLossReductionFactor is a half.
-            self.window = (self.window / 2).max(window_min(self.mtu));
-            self.ssthresh = Some(self.window);
+        if self.state.is_new_event(sent_at) {
+            self.before = Some(self.state.clone());
+            // RFC 9002 §7.3.2 and B.2: kLossReductionFactor is a half.
+            self.state.reduce(now, self.state.bytes / 2);
             self.credit = 0;
         }
         if is_persistent {
-            // RFC 9002 §7.6.2.
-            self.window = window_min(self.mtu);
-            self.recovery_start = None;
+            self.state.collapse();
             self.before = None;
         }
     }
 
     fn on_spurious(&mut self) {
-        if let Some((window, ssthresh)) = self.before.take() {
-            self.window = self.window.max(window);
-            self.ssthresh = ssthresh;
-            self.recovery_start = None;
+        if let Some(before) = self.before.take() {
+            self.state.restore(&before);
         }
     }
 
-    fn on_mtu(&mut self, mtu: u64) {
-        self.mtu = mtu;
-        self.window = self.window.max(window_min(mtu));
+    fn state(&self) -> &Window {
+        &self.state
     }
 
-    fn window(&self) -> u64 {
-        self.window
-    }
-
-    fn ssthresh(&self) -> Option<u64> {
-        self.ssthresh
-    }
-
-    fn phase(&self) -> Phase {
-        if self.ssthresh.is_none_or(|ssthresh| self.window < ssthresh) {
-            Phase::SlowStart
-        } else {
-            Phase::Avoidance
-        }
-    }
-
-    fn recovery_start(&self) -> Option<Time> {
-        self.recovery_start
+    fn state_mut(&mut self) -> &mut Window {
+        &mut self.state
     }
 }
 
