@@ -11,8 +11,14 @@ const ON_TIME_MIN: f64 = 97.0;
 
 /// Message length, messages a second, round trip in ms: streams that a fair share carries. What
 /// asks for more than the congestion window allows is late with and without repair.
-const STREAMS: [(usize, u64, u64); 4] =
-    [(200, 60, 50), (200, 40, 100), (200, 20, 200), (3_000, 10, 20)];
+const STREAMS: [(usize, u64, u64); 6] = [
+    (200, 60, 50),
+    (200, 40, 100),
+    (200, 60, 100),
+    (200, 20, 200),
+    (200, 40, 200),
+    (3_000, 10, 20),
+];
 
 #[test]
 fn with_fec_messages_are_on_time_where_a_retransmission_would_be_late() {
@@ -42,4 +48,21 @@ fn with_fec_messages_are_on_time_where_a_retransmission_would_be_late() {
         }
     }
     assert_eq!(failures, [], "too many late");
+}
+
+#[test]
+fn what_cannot_arrive_in_time_is_not_sent() {
+    let live = Live {
+        len: 1000,
+        per_second: 50,
+        fec: Fec::Auto,
+        one_way: Micros::from_ms(50),
+        deadline: Micros::from_ms(40),
+        loss_percent: 0,
+        span: Micros::from_secs(10),
+    };
+    let outcome = play(1, &live);
+    assert_eq!((outcome.sent, outcome.on_time, outcome.late), (500, 0, 0));
+    // The handshake and the search for the datagram size, not half a megabyte.
+    assert!(outcome.bytes_sent < 20_000, "{} bytes", outcome.bytes_sent);
 }

@@ -73,6 +73,12 @@ impl Path {
         self.sent += bytes as u64;
     }
 
+    /// What a packet takes to the peer, as both ends reckon it for deadlines: half of the least
+    /// round trip.
+    pub(crate) fn one_way(&self) -> Micros {
+        self.rtt.first_sample_at().map_or(Micros::ZERO, |_| self.rtt.min() / 2)
+    }
+
     /// How many bytes may go to this address (RFC 9000 §8.1).
     pub(crate) fn amplification_left(&self) -> u64 {
         if self.is_validated {

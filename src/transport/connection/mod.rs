@@ -195,7 +195,7 @@ impl Connection {
                     let next = self.path.on_timeout(now, pto);
                     self.timers.set_or_clear(Timer::Path, next);
                 }
-                Timer::Deadline => self.outbox.expire(now),
+                Timer::Deadline => self.outbox.expire(now + self.path.one_way()),
                 Timer::Close => self.on_close_timer(now),
                 Timer::Keys => self.protection.iter_mut().for_each(Protection::drop_old_keys),
             }
@@ -209,7 +209,7 @@ impl Connection {
             self.start_closing(now, Event::Flushed, code::DONE);
         }
         if !self.state.is_over() {
-            self.timers.set_or_clear(Timer::Deadline, self.outbox.next_deadline());
+            self.set_deadline_timer();
         }
     }
 }
@@ -230,7 +230,8 @@ impl Connection {
         let receipt = self.outbox.push(now, data, options)?;
         self.stats.messages_sent += 1;
         if options.deadline.is_some() {
-            self.timers.set_or_clear(Timer::Deadline, self.outbox.next_deadline());
+            self.outbox.expire(now + self.path.one_way());
+            self.set_deadline_timer();
         }
         Ok(receipt)
     }

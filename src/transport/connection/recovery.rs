@@ -206,7 +206,9 @@ impl Connection {
     fn on_frame_lost(&mut self, now: Time, frame: SentFrame, is_probe: bool) {
         match frame {
             SentFrame::Msg { channel, id, offset, len } => {
-                self.outbox.on_msg_lost(now, channel, id, (offset, len), is_probe);
+                // Again it would arrive so much later.
+                let arrives = now + self.path.one_way();
+                self.outbox.on_msg_lost(arrives, channel, id, (offset, len), is_probe);
             }
             SentFrame::Repair { channel, id } if !is_probe => {
                 self.outbox.on_repair_lost(channel, id);

@@ -126,6 +126,13 @@ impl Connection {
         self.set_keep_alive(now);
     }
 
+    /// A message is given up when it could no longer arrive in time.
+    pub(super) fn set_deadline_timer(&mut self) {
+        let one_way = self.path.one_way();
+        let at = self.outbox.next_deadline().map(|at| at - one_way);
+        self.timers.set_or_clear(Timer::Deadline, at);
+    }
+
     fn set_loss_timer_if_open(&mut self) {
         if !self.state.is_over() {
             self.set_loss_timer();

@@ -117,7 +117,9 @@ impl OutChannel {
         let within_span = (self.live.len() as u64) < SPAN_MAX;
         let begun = self.unfinished.first().copied();
         match (begun, waiting.filter(|_| within_span && may_start)) {
-            (Some((class, id)), Some(new)) if class <= new || self.mode == Mode::Ordered => {
+            (Some((class, id)), Some(new))
+                if class <= new || self.mode == Mode::Ordered && !class.is_repair =>
+            {
                 Some((class.min(new), Next::Piece(id)))
             }
             (Some((class, id)), None) => Some((class, Next::Piece(id))),
@@ -163,11 +165,29 @@ impl OutChannel {
     /// Notes whether a message still has bytes to send.
     pub(super) fn refresh(&mut self, id: u64) {
         let Some(live) = self.live(id) else { return };
-        let key = (live.class, id);
-        if !live.is_skipped && (live.has_lost() || live.has_unsent() || live.has_repair()) {
-            self.unfinished.insert(key);
-        } else {
-            self.unfinished.remove(&key);
+        let class = live.class;
+        let has_pieces = !live.is_skipped && (live.has_lost() || live.has_unsent());
+        let has_repair = !live.is_skipped && live.has_repair();
+        self.finish(class, id);
+        if has_pieces {
+            self.unfinished.insert((class, id));
+        } else if has_repair {
+            self.unfinished.insert((class.of_repair(), id));
+        }
+    }
+
+    /// Nothing of this message is to be sent.
+    fn finish(&mut self, class: Class, id: u64) {
+        if !self.unfinished.remove(&(class, id)) {
+            self.unfinished.remove(&(class.of_repair(), id));
+        }
+    }
+
+    /// No more repair: it would come too late.
+    pub(super) fn stop_repair(&mut self, id: u64) {
+        if let Some(repair) = self.live_mut(id).and_then(|live| live.repair.as_mut()) {
+            repair.stop();
+            self.refresh(id);
         }
     }
 
@@ -175,7 +195,7 @@ impl OutChannel {
     pub(super) fn forget(&mut self, id: u64) -> Option<Live> {
         let index = usize::try_from(id.checked_sub(self.base)?).ok()?;
         let live = self.live.get_mut(index)?.take()?;
-        self.unfinished.remove(&(live.class, id));
+        self.finish(live.class, id);
         self.skips.remove(&id);
         self.skipped_len.remove(&id);
         while self.live.front().is_some_and(Option::is_none) {
@@ -190,8 +210,8 @@ impl OutChannel {
         let live = self.live_mut(id).filter(|live| !live.is_skipped)?;
         let total = live.skip();
         live.data = Vec::new();
-        let key = (live.class, id);
-        self.unfinished.remove(&key);
+        let class = live.class;
+        self.finish(class, id);
         self.skips.insert(id, total);
         self.skipped_len.insert(id, total);
         Some(total)

@@ -1,7 +1,8 @@
 //! The outgoing side: queues, the scheduler, and what must be sent again.
 //!
-//! Order: strict priority, then the earliest deadline, then turns between channels. A message's
-//! bytes are kept once, from `send` to its acknowledgement; packets name ranges of them.
+//! Order: strict priority, then the earliest deadline (the messages, then their repair), then
+//! turns between channels. A message's bytes are kept once, from `send` to its acknowledgement;
+//! packets name ranges of them.
 
 mod channel;
 mod live;
@@ -71,6 +72,10 @@ pub enum SendError {
 pub(crate) struct Class {
     /// 255 minus the priority.
     rank: u8,
+    has_no_deadline: bool,
+    /// Repair of messages with deadlines goes behind the messages themselves: on a window too small
+    /// for both, what is lost for want of repair is less than what is late because of it.
+    is_repair: bool,
     pub(crate) deadline: Time,
 }
 
@@ -81,10 +86,17 @@ impl Default for Class {
 }
 
 impl Class {
-    const MOST_URGENT: Self = Self { rank: 0, deadline: Time(0) };
+    const MOST_URGENT: Self =
+        Self { rank: 0, has_no_deadline: false, is_repair: false, deadline: Time(0) };
 
     fn new(priority: u8, deadline: Option<Time>) -> Self {
-        Self { rank: u8::MAX - priority, deadline: deadline.unwrap_or(Time::FAR) }
+        let (rank, has_no_deadline) = (u8::MAX - priority, deadline.is_none());
+        Self { rank, has_no_deadline, is_repair: false, deadline: deadline.unwrap_or(Time::FAR) }
+    }
+
+    /// The class of the repair of such a message.
+    fn of_repair(self) -> Self {
+        Self { is_repair: !self.has_no_deadline, ..self }
     }
 
     /// When a message of this class becomes worthless, if ever.

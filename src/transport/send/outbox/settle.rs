@@ -74,10 +74,11 @@ impl Outbox {
         self.place(id);
     }
 
-    /// A MSG frame was lost, or (`is_probe`) is to be repeated although it may not be.
+    /// A MSG frame was lost, or (`is_probe`) is to be repeated although it may not be; it would be
+    /// there at `arrives`.
     pub(crate) fn on_msg_lost(
         &mut self,
-        now: Time,
+        arrives: Time,
         id: u32,
         live_id: u64,
         (offset, len): (u32, u32),
@@ -87,7 +88,7 @@ impl Outbox {
         let mode = channel.mode;
         let is_old = mode == Mode::Sequenced && channel.has_newer(live_id);
         let Some(live) = channel.live_mut(live_id).filter(|live| !live.is_skipped) else { return };
-        let is_late = live.class.deadline <= now;
+        let is_late = live.class.deadline <= arrives;
         if is_probe && (is_late || is_old || mode == Mode::Unreliable) {
             return;
         }
@@ -147,11 +148,12 @@ impl Outbox {
         self.deadlines.first().map(|(at, _, _)| *at)
     }
 
-    /// Drops the messages that became worthless.
+    /// Drops the messages that are worthless if they arrive at `arrives`, which is what something
+    /// sent now does at the earliest.
     ///
     /// One that is wholly on its way is left to its acknowledgement: it may have been in time.
-    pub(crate) fn expire(&mut self, now: Time) {
-        while let Some(entry) = self.deadlines.first().copied().filter(|(at, _, _)| *at <= now) {
+    pub(crate) fn expire(&mut self, arrives: Time) {
+        while let Some(entry) = self.deadlines.first().copied().filter(|(at, ..)| *at <= arrives) {
             let (_, id, expiring) = entry;
             self.deadlines.remove(&entry);
             let Some(channel) = self.channels.get_mut(&id) else { continue };
@@ -162,6 +164,9 @@ impl Outbox {
                         .is_some_and(|live| live.has_unsent() || live.has_lost());
                     if unfinished {
                         self.give_up(id, live_id, Outcome::Expired);
+                    } else {
+                        channel.stop_repair(live_id);
+                        self.place(id);
                     }
                 }
                 Expiring::Queued(class, receipt) => {
