@@ -23,6 +23,7 @@ mod netem_config;
 mod netem_faults;
 mod netem_predicate;
 mod netem_stream;
+mod netem_virtual;
 mod new_bytes;
 mod packet;
 mod peer_address;
@@ -71,15 +72,19 @@ mod _core {
     use super::fec_sliding::{FecSlidingDecoder, FecSlidingEncoder};
 
     #[pymodule_export]
-    use super::netem::{NetemLink, NetemRelay, NetemSimulator, netem_main};
+    use super::netem::{NetemRelay, netem_main};
 
     #[pymodule_export]
     use super::netem_faults::{netem_log_faults, netem_log_seed, netem_profiles, netem_shrink};
 
     #[pymodule_export]
     use super::netem_predicate::NetemPacket;
+
     #[pymodule_export]
     use super::netem_stream::NetemStream;
+
+    #[pymodule_export]
+    use super::netem_virtual::{NetemLink, NetemSimulator};
 
     #[pymodule_export]
     use super::transport::{
