@@ -56,7 +56,7 @@ fn main() {
     let blocks = Echo::start(true);
     let mut relays: Vec<Relay> = Vec::new();
     for (name, upstream) in [("", echo.address), (" ", blocks.address)] {
-        relays.push(Relay::netem(name, upstream));
+        relays.push(Relay::netem(name, upstream, &[]));
         relays.extend(Relay::nginx(name, upstream));
         relays.extend(Relay::socat(name, upstream));
         relays.extend(Relay::python(name, upstream));
@@ -68,9 +68,11 @@ fn main() {
         println!("{}", load.name);
         if load == MANY {
             // One of its own: it has met nobody yet. One flow beside it, in the same rounds.
-            let fresh = Relay::netem(" many", echo.address);
-            let both = [(PLAIN, &relays[0]), (load, &fresh)];
-            rows.extend(many_rows(&compare(&both, &[PLAIN, load], &echo)));
+            let fresh = Relay::netem(" many", echo.address, &[]);
+            // With one flow datagrams travel in blocks; of many flows no two can.
+            let single = Relay::netem(" single", echo.address, &["--no-offload"]);
+            let all = [(PLAIN, &relays[0]), (load, &fresh), (PLAIN, &single)];
+            rows.extend(many_rows(&compare(&all, &[PLAIN, load], &echo)));
             continue;
         }
         // The echo server in blocks has relays of its own, told apart by a space.
@@ -114,14 +116,18 @@ fn row(work: &str, (ours, peer): (f64, f64), unit: &str, bar: &str) -> String {
 /// What the rounds with many flows say. Generator and server have more to do, too, when each
 /// datagram has another socket: what that alone costs is told beside.
 fn many_rows(found: &[Round]) -> Vec<String> {
-    let [one, many, direct_one, direct_many] = found else { return Vec::new() };
+    let [one, many, single, direct_one, direct_many] = found else { return Vec::new() };
     let beside = (many.echoes_per_s, one.echoes_per_s);
+    let alone = (many.echoes_per_s, single.echoes_per_s);
+    let alone_cpu = (many.cpu_us, single.cpu_us);
     let direct = (direct_many.echoes_per_s, direct_one.echoes_per_s);
     let load = (many.load_cpu_us, one.load_cpu_us);
     let bytes = (many.flow_bytes, 2048.0);
     vec![
         row("10,000 flows, beside one flow", beside, "echoes/s", ">= 0.8"),
         row("10,000 flows, beside one flow: CPU of the relay", (many.cpu_us, one.cpu_us), "us", ""),
+        row("10,000 flows, beside one flow without GSO", alone, "echoes/s", ""),
+        row("10,000 flows, beside one flow without GSO: CPU of the relay", alone_cpu, "us", ""),
         row("10,000 flows, beside one flow: CPU of generator and server", load, "us", ""),
         row("10,000 flows, beside one flow: no relay between", direct, "echoes/s", ""),
         row("memory of a flow, its log included", bytes, "bytes", "<= 1"),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::error::ErrorKind;
-use clap::{Arg, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
 use super::endpoint::Endpoint;
 use super::run::{self, Counters, Driver};
@@ -45,6 +45,10 @@ pub(super) fn command() -> Command {
                 .value_name("TIME")
                 .value_parser(value_parser!(Nanos))
                 .help("Forget a client that is silent for so long [default: 2min]"),
+            Arg::new("no-offload")
+                .long("no-offload")
+                .action(ArgAction::SetTrue)
+                .help("Send each datagram on its own, without UDP GSO: slower, otherwise the same"),
         ],
     )
 }
@@ -125,6 +129,7 @@ fn config(command: &mut Command, matches: &ArgMatches) -> Result<(RelayConfig, T
         return Err(command.error(ErrorKind::ValueValidation, message).into());
     }
     let mut config = RelayConfig { up, down, ..RelayConfig::new(listen, upstream) };
+    config.offload = !matches.get_flag("no-offload");
     config.seed = seed;
     config.pcap = run::pcap(matches);
     if let Some(&clients) = matches.get_one::<u32>("clients") {

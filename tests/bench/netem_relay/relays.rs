@@ -72,11 +72,13 @@ impl Relay {
         None
     }
 
-    pub(super) fn netem(tag: &str, upstream: SocketAddr) -> Self {
+    /// Ours, with more options.
+    pub(super) fn netem(tag: &str, upstream: SocketAddr, options: &[&str]) -> Self {
         let address = free();
         let mut command = Command::new(env!("CARGO_BIN_EXE_netem"));
         let (listen, upstream) = (address.to_string(), upstream.to_string());
         command.args(["relay", "--listen", &listen, "--upstream", &upstream, "--seed", "7"]);
+        command.args(options);
         Self::start(format!("netem{tag}"), address, &mut command).expect("netem itself")
     }
 
