@@ -293,13 +293,18 @@ fn one_connection_too_many_is_closed_at_once() {
 /// has in any case, and one that is read goes on.
 #[test]
 fn connections_share_a_limited_memory() {
+    share_memory(256 << 10);
+    // Of nothing at all each still has its share.
+    share_memory(0);
+}
+
+fn share_memory(memory_bytes_max: usize) {
     const CONNECTIONS: usize = 8;
-    const MEMORY: usize = 256 << 10;
     const SENT: usize = 8 << 20;
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut config =
         StreamConfig::new("127.0.0.1:0".parse().unwrap(), server.local_addr().unwrap());
-    config.memory_bytes_max = MEMORY;
+    config.memory_bytes_max = memory_bytes_max;
     config.up.set("slice", "100B").unwrap();
     let relay = Stream::start(config).unwrap();
     let senders: Vec<_> = (0..CONNECTIONS)
@@ -311,7 +316,7 @@ fn connections_share_a_limited_memory() {
     let begin = Instant::now();
     let mut accepted: Vec<TcpStream> =
         (0..CONNECTIONS).map(|_| server.accept().unwrap().0).collect();
-    while relay.stats().held_bytes < (MEMORY / 2) as u64 {
+    while relay.stats().held_bytes <= (memory_bytes_max / 2) as u64 {
         assert!(begin.elapsed() < PATIENCE, "{:?}", relay.stats());
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -324,7 +329,7 @@ fn connections_share_a_limited_memory() {
         sender.join().unwrap().unwrap();
     }
     let stats = relay.close();
-    let most = MEMORY + 2 * CONNECTIONS * SHARE_BYTES;
+    let most = memory_bytes_max + 2 * CONNECTIONS * SHARE_BYTES;
     assert!(stats.held_bytes_max <= most as u64, "{stats:?}");
     assert_eq!(stats.held_bytes, 0);
     assert!(stats.is_balanced());

@@ -34,9 +34,11 @@ impl Memory {
         self.held_max = self.held_max.max(self.held);
     }
 
-    /// Whether those that found it full may try again.
+    /// Whether those that found it full may try again: never for so little that they would find it
+    /// full once more. (Of a tiny memory there is never enough; then each has its share.)
     pub(super) fn has_room(&self) -> bool {
-        self.bytes_max.saturating_sub(self.held) >= RESUME_BYTES.min(self.bytes_max / 2)
+        let enough = RESUME_BYTES.min(self.bytes_max / 2).max(SHARE_BYTES);
+        self.bytes_max.saturating_sub(self.held) >= enough
     }
 
     pub(super) const fn held(&self) -> usize {
@@ -64,5 +66,14 @@ mod tests {
         memory.settle(99_000, 30_000);
         assert!(memory.has_room());
         assert_eq!((memory.held(), memory.held_max()), (34_096, 103_096));
+    }
+
+    #[test]
+    fn a_tiny_memory_leaves_each_its_share_and_calls_nobody() {
+        for bytes_max in [0, 1, 100, SHARE_BYTES - 1] {
+            let memory = Memory::new(bytes_max);
+            assert_eq!(memory.room(0), SHARE_BYTES);
+            assert!(!memory.has_room());
+        }
     }
 }
