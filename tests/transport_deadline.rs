@@ -11,12 +11,13 @@ const ON_TIME_MIN: f64 = 97.0;
 
 /// Message length, messages a second, round trip in ms: streams that a fair share carries. What
 /// asks for more than the congestion window allows is late with and without repair.
-const STREAMS: [(usize, u64, u64); 6] = [
+const STREAMS: [(usize, u64, u64); 7] = [
     (200, 60, 50),
     (200, 40, 100),
     (200, 60, 100),
     (200, 20, 200),
     (200, 40, 200),
+    (200, 60, 200),
     (3_000, 10, 20),
 ];
 

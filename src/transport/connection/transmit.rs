@@ -63,6 +63,8 @@ const ACK_RANGES_MANY: usize = 8;
 const UNPROVED_LEN_MIN: usize = 40;
 /// What a short message takes in a packet beyond its own length, at most: header, tag, heads.
 const SMALL_OVERHEAD_MAX: usize = 100;
+/// Repair of messages with deadlines fills at most one part in so many of the window.
+const REPAIR_WINDOW_PARTS: u64 = 2;
 /// Room an ACK leaves for what else the packet carries.
 const ACK_ROOM_MAX: usize = 400;
 
@@ -195,7 +197,10 @@ impl Connection {
             return ack_only;
         }
         // RFC 9002 §7: what is in flight stays within the window.
-        let room = self.path.congestion.window().saturating_sub(self.sent.bytes_in_flight());
+        let window = self.path.congestion.window();
+        // The rest is for the messages that come next: none is late because others are repaired.
+        let parts = if self.outbox.next_is_repair() { REPAIR_WINDOW_PARTS } else { 1 };
+        let room = (window / parts).saturating_sub(self.sent.bytes_in_flight());
         let fits = |len: usize| len + SMALL_OVERHEAD_MAX <= room as usize;
         if room < mtu && !self.outbox.next_len().is_some_and(fits) {
             self.app_limited = false;

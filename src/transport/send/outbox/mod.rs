@@ -109,6 +109,11 @@ impl Outbox {
         !self.ready.is_empty()
     }
 
+    /// Whether the most urgent of it is the repair of a message with a deadline.
+    pub(crate) fn next_is_repair(&self) -> bool {
+        self.ready.first().is_some_and(|(class, ..)| class.is_repair)
+    }
+
     /// Whether everything taken was acknowledged or given up.
     pub(crate) fn is_idle(&self) -> bool {
         self.channels.values().all(OutChannel::is_idle)
