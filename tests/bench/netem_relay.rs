@@ -84,6 +84,14 @@ fn main() {
             continue;
         };
         let (ours, peer) = (&found[0], &found[nginx]);
+        // The others were there in the same rounds.
+        for (other, (_, relay)) in found.iter().zip(&suited).skip(1) {
+            if relay.name.trim() != "nginx" && load != ONE {
+                let rates = (ours.echoes_per_s, other.echoes_per_s);
+                let work = format!("{}, beside {}", load.name, relay.name.trim());
+                rows.push(row(&work, rates, "echoes/s", ""));
+            }
+        }
         let (rate, cpu) = ((ours.echoes_per_s, peer.echoes_per_s), (ours.cpu_us, peer.cpu_us));
         let bar = match load.name {
             _ if load == ONE => {

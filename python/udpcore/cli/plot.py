@@ -11,8 +11,8 @@ from udpcore.cli._parser import EXIT_OK, Parser
 
 EXAMPLES = """\
 examples:
-  QLOGDIR=/tmp/traces python program.py          a trace for each connection
-  udpcore plot /tmp/traces/*_client.sqlog        each becomes an .svg beside it
+  QLOGDIR=traces python program.py       a trace for each connection
+  udpcore plot traces/*_client.sqlog     each becomes an .svg beside it
   udpcore plot trace.sqlog -o picture.svg"""
 
 
