@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import socket
 import time
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from udpcore import _core
@@ -94,12 +93,7 @@ class ReliableUDPSender:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -225,10 +219,5 @@ class ReliableUDPReceiver:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
