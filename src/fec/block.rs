@@ -4,8 +4,13 @@
 //! repair of the padded chunks, followed by its repair of their lengths as 32-bit big-endian
 //! numbers. So a lost chunk comes back with its own length, and nothing needs to be sent beside.
 
+mod recovery;
+
+pub use recovery::Recovery;
+
+use crate::fec::error::CodeError;
 use crate::fec::gf256::multiply;
-use crate::fec::reed_solomon::{CodeError, ReedSolomon, SMALL_CHUNKS_MAX, coefficient};
+use crate::fec::reed_solomon::{ReedSolomon, SMALL_CHUNKS_MAX, coefficient};
 
 /// Bytes a repair chunk is longer than the longest source chunk.
 pub const LENGTH_BYTES: usize = 4;
@@ -101,119 +106,18 @@ impl BlockCode {
     /// # Errors
     /// [`CodeError`] when there are too few, or they cannot belong together.
     pub fn decode(&self, chunks: &[(usize, &[u8])]) -> Result<Vec<Vec<u8>>, CodeError> {
+        let recovery = self.recovery(chunks.to_vec())?;
         let mut whole = vec![Vec::new(); self.k()];
-        for (index, chunk) in self.recover(chunks)? {
-            whole[index] = chunk;
-        }
         for &(index, chunk) in chunks.iter().filter(|(index, _)| *index < self.k()) {
             whole[index] = chunk.to_vec();
         }
+        let mut found = vec![vec![0; recovery.room()]; recovery.lost().len()];
+        recovery.run(&mut found.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>())?;
+        for ((index, len), mut chunk) in recovery.lost().zip(found) {
+            chunk.truncate(len);
+            whole[index] = chunk;
+        }
         Ok(whole)
-    }
-
-    /// As [`Self::decode`], but only the source chunks that are not among `chunks`, with their
-    /// numbers.
-    ///
-    /// # Errors
-    /// As [`Self::decode`].
-    pub fn recover(&self, chunks: &[(usize, &[u8])]) -> Result<Vec<(usize, Vec<u8>)>, CodeError> {
-        let (k, total) = (self.k(), self.k() + self.m());
-        let mut sources: Vec<Option<&[u8]>> = vec![None; k];
-        let mut repairs: Vec<(usize, &[u8])> = Vec::new();
-        for &(index, chunk) in chunks {
-            match index {
-                _ if index >= total => return Err(CodeError::WrongIndex { index, total }),
-                _ if index < k => sources[index] = Some(chunk),
-                _ => repairs.push((index - k, chunk)),
-            }
-        }
-        repairs.sort_unstable_by_key(|&(row, _)| row);
-        repairs.dedup_by_key(|&mut (row, _)| row);
-        let lost: Vec<usize> = (0..k).filter(|&index| sources[index].is_none()).collect();
-        if repairs.len() < lost.len() {
-            return Err(CodeError::TooFew { given: k - lost.len() + repairs.len(), k });
-        }
-        repairs.truncate(lost.len());
-        Ok(lost.into_iter().zip(self.repair(&sources, &repairs)?).collect())
-    }
-
-    /// The lost chunks, cut to their lengths.
-    fn repair(
-        &self,
-        sources: &[Option<&[u8]>],
-        repairs: &[(usize, &[u8])],
-    ) -> Result<Vec<Vec<u8>>, CodeError> {
-        let Some(&(first, chunk)) = repairs.first() else { return Ok(Vec::new()) };
-        let wrong = |index, len| CodeError::WrongLength { index, len };
-        let len = chunk.len().checked_sub(LENGTH_BYTES);
-        let len = len.ok_or(wrong(self.k() + first, chunk.len()))?;
-        for &(row, chunk) in repairs {
-            if chunk.len() != len + LENGTH_BYTES {
-                return Err(wrong(self.k() + row, chunk.len()));
-            }
-        }
-        let (data, tails): (Vec<_>, Vec<_>) = repairs
-            .iter()
-            .map(|&(row, chunk)| (row, chunk.split_at(len)))
-            .map(|(row, (data, tail))| ((row, data), (row, tail)))
-            .unzip();
-        if self.are_equal(sources, &tails, len) {
-            let found = self.code.reconstruct(sources, &data)?;
-            return Ok(found.into_iter().map(|(_, chunk)| chunk).collect());
-        }
-        let there: Vec<(usize, &[u8])> =
-            sources.iter().enumerate().filter_map(|(i, source)| Some((i, (*source)?))).collect();
-        if let Some(&(index, source)) = there.iter().find(|(_, source)| source.len() > len) {
-            return Err(wrong(index, source.len()));
-        }
-        let known: Vec<&[u8]> = there.iter().map(|&(_, source)| source).collect();
-        let padded = Padded::new(&known, len);
-        let mut padded = padded.views(&known).into_iter();
-        let views: Vec<Option<&[u8]>> =
-            sources.iter().map(|source| source.and_then(|_| padded.next())).collect();
-        let found = self.code.reconstruct(&views, &data)?;
-        let lengths = self.lengths(sources, &tails)?;
-        found
-            .into_iter()
-            .zip(lengths)
-            .map(|((index, mut chunk), length)| {
-                if length > chunk.len() {
-                    return Err(wrong(index, length));
-                }
-                chunk.truncate(length);
-                Ok(chunk)
-            })
-            .collect()
-    }
-
-    /// Whether all chunks, lost ones included, have the length `len`. The code is linear and its
-    /// solution unique: if the rest and the repaired lengths say so, the lost ones are as long.
-    fn are_equal(&self, sources: &[Option<&[u8]>], tails: &[(usize, &[u8])], len: usize) -> bool {
-        let length = (len as u32).to_be_bytes();
-        sources.iter().flatten().all(|source| source.len() == len)
-            && tails.iter().all(|&(row, tail)| {
-                self.row_sums.get(row).is_some_and(|&sum| equal_length_repair(length, sum) == tail)
-            })
-    }
-
-    /// The lengths of the lost chunks.
-    fn lengths(
-        &self,
-        sources: &[Option<&[u8]>],
-        tails: &[(usize, &[u8])],
-    ) -> Result<Vec<usize>, CodeError> {
-        let symbols: Vec<Option<[u8; 4]>> = sources
-            .iter()
-            .enumerate()
-            .map(|(i, source)| source.map(|source| length_symbol(i, source)).transpose())
-            .collect::<Result<_, _>>()?;
-        let views: Vec<Option<&[u8]>> =
-            symbols.iter().map(|symbol| symbol.as_ref().map(|symbol| &symbol[..])).collect();
-        let found = self.code.reconstruct(&views, tails)?;
-        let number = |(_, bytes): (usize, Vec<u8>)| {
-            bytes.iter().fold(0, |number, &byte| number << 8 | usize::from(byte))
-        };
-        Ok(found.into_iter().map(number).collect())
     }
 }
 

@@ -12,7 +12,7 @@ const POLYNOMIAL: u8 = 0x1d;
 /// The powers of 2: `EXP[i] = 2^i`, twice over, so that a sum of two logarithms is an index.
 const EXP: [u8; 512] = powers();
 
-/// `LOG[EXP[i]] = i`; the logarithm of 0 does not exist and its place is never read.
+/// `LOG[EXP[i]] = i`; the logarithm of 0 does not exist: its place holds that of 1.
 const LOG: [u8; 256] = logarithms();
 
 /// The product of `a` and `b`.
@@ -38,7 +38,7 @@ pub const fn inverse(a: u8) -> u8 {
     EXP[255 - LOG[a as usize] as usize]
 }
 
-/// A number other than zero by its logarithm: a product of many is a sum, reduced once.
+/// A number other than zero by its logarithm, from 0 to 254.
 ///
 /// ```
 /// use udpcore::fec::gf256::{Log, inverse, multiply};
@@ -46,7 +46,10 @@ pub const fn inverse(a: u8) -> u8 {
 /// assert_eq!(quotient.number(), multiply(multiply(7, 9), inverse(5)));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Log(u32);
+pub struct Log(u8);
+
+/// 2^255 = 1: logarithms repeat after so many.
+const ORDER: u16 = 255;
 
 impl Log {
     /// The logarithm of `a`.
@@ -55,12 +58,22 @@ impl Log {
     /// Zero has none: asking for it is a bug in the caller.
     pub fn of(a: u8) -> Self {
         assert!(a != 0, "zero has no logarithm");
-        Self(u32::from(LOG[usize::from(a)]))
+        Self::of_factor(a)
+    }
+
+    /// As [`Self::of`], and of zero as if it were one: a factor that is left out.
+    pub fn of_factor(a: u8) -> Self {
+        Self(LOG[usize::from(a)])
     }
 
     /// The number it stands for.
     pub fn number(self) -> u8 {
-        EXP[(self.0 % 255) as usize]
+        EXP[usize::from(self.0)]
+    }
+
+    /// From a sum of two.
+    fn reduced(sum: u16) -> Self {
+        Self(if sum < ORDER { sum } else { sum - ORDER } as u8)
     }
 }
 
@@ -69,7 +82,7 @@ impl Mul for Log {
 
     #[allow(clippy::suspicious_arithmetic_impl, reason = "the sum of logarithms is the product")]
     fn mul(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+        Self::reduced(u16::from(self.0) + u16::from(other.0))
     }
 }
 
@@ -78,14 +91,14 @@ impl Div for Log {
 
     #[allow(clippy::suspicious_arithmetic_impl, reason = "and their difference the quotient")]
     fn div(self, other: Self) -> Self {
-        // 2^255 = 1: a multiple of 255, not below the divisor, keeps the difference positive.
-        Self(self.0 + other.0.next_multiple_of(255) - other.0)
+        Self::reduced(u16::from(self.0) + ORDER - u16::from(other.0))
     }
 }
 
 impl Product for Log {
+    /// Of 258 factors at most, as many as fit into the sum.
     fn product<I: Iterator<Item = Self>>(factors: I) -> Self {
-        factors.fold(Self(0), Mul::mul)
+        Self((factors.map(|factor| u16::from(factor.0)).sum::<u16>() % ORDER) as u8)
     }
 }
 

@@ -7,8 +7,7 @@
 //! the matrix that recovers the lost from the rest, which costs O(losses · k). Above 255 chunks
 //! the library `reed-solomon-simd` (GF(2^16)) does the work.
 
-use thiserror::Error;
-
+use crate::fec::error::CodeError;
 use crate::fec::gf256::{Log, inverse};
 use crate::fec::kernel::{Kernel, Matrix, combine};
 
@@ -17,52 +16,6 @@ pub const SMALL_CHUNKS_MAX: usize = 255;
 
 /// Chunks, source and repair together, at most.
 pub const CHUNKS_MAX: usize = 65_535;
-
-/// Why a code cannot be made or chunks cannot be decoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum CodeError {
-    /// No such code.
-    #[error("no code of {k} source and {m} repair chunks: k >= 1, m >= 0, k + m <= {CHUNKS_MAX}")]
-    NoSuchCode {
-        /// Source chunks.
-        k: usize,
-        /// Repair chunks.
-        m: usize,
-    },
-    /// Another number of source chunks than the code has.
-    #[error("{given} source chunks given, the code has {k}")]
-    WrongCount {
-        /// How many were given.
-        given: usize,
-        /// How many the code has.
-        k: usize,
-    },
-    /// A chunk number outside the code.
-    #[error("chunk {index} is not among the {total} of this code")]
-    WrongIndex {
-        /// The number.
-        index: usize,
-        /// How many chunks the code has.
-        total: usize,
-    },
-    /// Fewer chunks than source chunks.
-    #[error("{given} chunks given, at least {k} are needed")]
-    TooFew {
-        /// How many were given.
-        given: usize,
-        /// How many are needed.
-        k: usize,
-    },
-    /// Chunks that cannot belong together.
-    #[error("chunk {index} does not fit the others: {len} bytes")]
-    WrongLength {
-        /// The number of the chunk.
-        index: usize,
-        /// Its length.
-        len: usize,
-    },
-}
 
 /// A code of `k` source and `m` repair chunks.
 #[derive(Debug, Clone)]
@@ -180,48 +133,105 @@ impl ReedSolomon {
         if sources.len() != self.k {
             return Err(CodeError::WrongCount { given: sources.len(), k: self.k });
         }
-        let lost: Vec<usize> = (0..self.k).filter(|&i| sources[i].is_none()).collect();
-        if lost.is_empty() {
-            return Ok(Vec::new());
-        }
-        if repairs.len() < lost.len() {
-            let given = self.k - lost.len() + repairs.len();
-            return Err(CodeError::TooFew { given, k: self.k });
-        }
-        let repairs = &repairs[..lost.len()];
-        if let Some(&(index, _)) = repairs.iter().find(|(index, _)| *index >= self.m) {
-            return Err(CodeError::WrongIndex { index: self.k + index, total: self.k + self.m });
-        }
-        let len = repairs[0].1.len();
-        let present = sources.iter().enumerate().filter_map(|(i, s)| Some((i, (*s)?)));
-        self.check_lengths(len, present.clone().map(|(i, s)| (i, s.len())))?;
-        self.check_lengths(len, repairs.iter().map(|(i, r)| (self.k + i, r.len())))?;
-        if len == 0 {
-            return Ok(lost.into_iter().map(|i| (i, Vec::new())).collect());
-        }
-        if self.matrix.is_some() {
-            return Ok(self.solve(&lost, present, repairs, len));
-        }
-        let found = reed_solomon_simd::decode(self.k, self.m, present, repairs.iter().copied())
-            .map_err(|_| CodeError::TooFew { given: self.k - 1, k: self.k })?;
-        Ok(lost.into_iter().filter_map(|i| Some((i, found.get(&i)?.clone()))).collect())
+        let sources = sources.iter().enumerate().filter_map(|(i, source)| Some((i, (*source)?)));
+        let repairs = repairs.iter().map(|&(row, repair)| (self.k.saturating_add(row), repair));
+        let chunks = self.choose(sources.chain(repairs).collect())?;
+        let lost = self.lost(&chunks);
+        let mut found = vec![vec![0; chunks[self.k - 1].1.len()]; lost.len()];
+        let mut outputs: Vec<&mut [u8]> = found.iter_mut().map(Vec::as_mut_slice).collect();
+        self.recover_into(&chunks, &lost, &mut outputs)?;
+        Ok(lost.into_iter().zip(found).collect())
     }
 
-    /// Every lost chunk as one sum over the chunks that are there.
-    fn solve<'a>(
+    /// Those `k` of numbered chunks (repair chunks count from `k`) that are best to decode from,
+    /// ascending: the sources, then the first repairs. Of a number given twice the first counts.
+    ///
+    /// # Errors
+    /// [`CodeError::WrongIndex`], [`CodeError::TooFew`].
+    pub(crate) fn choose<'a>(
         &self,
+        mut chunks: Vec<(usize, &'a [u8])>,
+    ) -> Result<Vec<(usize, &'a [u8])>, CodeError> {
+        let total = self.k + self.m;
+        chunks.sort_by_key(|&(index, _)| index);
+        chunks.dedup_by_key(|&mut (index, _)| index);
+        if let Some(&(index, _)) = chunks.last().filter(|(index, _)| *index >= total) {
+            return Err(CodeError::WrongIndex { index, total });
+        }
+        if chunks.len() < self.k {
+            return Err(CodeError::TooFew { given: chunks.len(), k: self.k });
+        }
+        chunks.truncate(self.k);
+        Ok(chunks)
+    }
+
+    /// The numbers of the sources that are not among the [chosen](Self::choose) `chunks`.
+    pub(crate) fn lost(&self, chunks: &[(usize, &[u8])]) -> Vec<usize> {
+        let mut there = chunks.iter().peekable();
+        (0..self.k).filter(|i| there.next_if(|(index, _)| index == i).is_none()).collect()
+    }
+
+    /// Writes the `lost` sources, one an output, from the [chosen](Self::choose) `chunks`.
+    ///
+    /// # Errors
+    /// [`CodeError::WrongLength`].
+    pub(crate) fn recover_into(
+        &self,
+        chunks: &[(usize, &[u8])],
         lost: &[usize],
-        present: impl Iterator<Item = (usize, &'a [u8])>,
-        repairs: &[(usize, &'a [u8])],
-        len: usize,
-    ) -> Vec<(usize, Vec<u8>)> {
-        let (numbers, mut chunks): (Vec<usize>, Vec<&[u8]>) = present.unzip();
-        chunks.extend(repairs.iter().map(|&(_, chunk)| chunk));
-        let rows = repairs.iter().map(|&(row, _)| row);
-        let mut found = vec![vec![0; len]; lost.len()];
-        let mut outputs: Vec<&mut [u8]> = found.iter_mut().map(Vec::as_mut_slice).collect();
-        combine(self.kernel, &recovery(lost, &numbers, rows), &chunks, &mut outputs);
-        lost.iter().copied().zip(found).collect()
+        outputs: &mut [&mut [u8]],
+    ) -> Result<(), CodeError> {
+        let Some(&(_, last)) = chunks.last().filter(|_| !lost.is_empty()) else { return Ok(()) };
+        self.check_lengths(last.len(), chunks.iter().map(|&(i, chunk)| (i, chunk.len())))?;
+        if last.is_empty() {
+            return Ok(());
+        }
+        if self.matrix.is_some() {
+            let views: Vec<&[u8]> = chunks.iter().map(|&(_, chunk)| chunk).collect();
+            combine(self.kernel, &self.recovery(chunks, lost), &views, outputs);
+            return Ok(());
+        }
+        let (sources, repairs) = chunks.split_at(self.k - lost.len());
+        let repairs = repairs.iter().map(|&(index, chunk)| (index - self.k, chunk));
+        let found = reed_solomon_simd::decode(self.k, self.m, sources.iter().copied(), repairs)
+            .map_err(|_| CodeError::TooFew { given: self.k - 1, k: self.k })?;
+        for (output, index) in outputs.iter_mut().zip(lost) {
+            if let Some(chunk) = found.get(index) {
+                output.copy_from_slice(chunk);
+            }
+        }
+        Ok(())
+    }
+
+    /// The matrix that gives the `lost` sources from `chunks`.
+    ///
+    /// With the points y of the lost, z of the known, x of the rows, a(t) = ∏(xᵣ + t) and
+    /// b(t) = ∏(yₗ + t), where a factor that is zero is left out (addition is XOR), the entry of
+    /// the lost yᵢ and the column at the point p, a z or an x, is
+    /// a(yᵢ)/b(yᵢ) · b(p)/a(p) / (p + yᵢ).
+    /// For the columns x that is the inverse of a Cauchy matrix; for the columns z its product with
+    /// the Cauchy matrix of rows and known sources, so no second pass over the chunks is needed.
+    fn recovery(&self, chunks: &[(usize, &[u8])], lost: &[usize]) -> Matrix {
+        let mut points = [0; SMALL_CHUNKS_MAX];
+        for (point, &(index, _)) in points.iter_mut().zip(chunks) {
+            *point = if index < self.k { index as u8 } else { row_point(index - self.k) };
+        }
+        let points = &points[..self.k];
+        let rows = &points[self.k - lost.len()..];
+        // b(p)/a(p); for a lost one its inverse is needed.
+        let quotient = |p: u8| {
+            let a = rows.iter().map(|&x| Log::of_factor(p ^ x)).product::<Log>();
+            lost.iter().map(|&y| Log::of_factor(p ^ y as u8)).product::<Log>() / a
+        };
+        let mut by_column = [Log::of(1); SMALL_CHUNKS_MAX];
+        by_column.iter_mut().zip(points).for_each(|(log, &p)| *log = quotient(p));
+        Matrix::by_rows(lost.len(), self.k, |i| {
+            let y = lost[i] as u8;
+            let by_lost = quotient(y);
+            let entry =
+                move |(&p, &by_p): (&u8, &Log)| (by_p / (by_lost * Log::of(p ^ y))).number();
+            points.iter().zip(&by_column).map(entry)
+        })
     }
 
     fn check_lengths(
@@ -245,29 +255,6 @@ pub(crate) fn coefficient(row: usize, column: usize) -> u8 {
 
 fn row_point(row: usize) -> u8 {
     255 - row as u8
-}
-
-/// The matrix that gives the `lost` sources from the `known` ones and the repairs `rows`, in that
-/// order of columns.
-///
-/// With the points y of the lost, z of the known, x of the rows, a(t) = ∏(xᵣ + t) and
-/// b(t) = ∏(yₗ + t), where a factor that is zero is left out (addition is XOR), the entry of the
-/// lost yᵢ and the column at the point p, a z or an x, is a(yᵢ)/b(yᵢ) · b(p)/a(p) / (p + yᵢ).
-/// For the columns x that is the inverse of a Cauchy matrix; for the columns z its product with
-/// the Cauchy matrix of rows and known sources, so no second pass over the chunks is needed.
-fn recovery(lost: &[usize], known: &[usize], rows: impl Iterator<Item = usize>) -> Matrix {
-    let x: Vec<u8> = rows.map(row_point).collect();
-    let y: Vec<u8> = lost.iter().map(|&column| column as u8).collect();
-    let points: Vec<u8> =
-        known.iter().map(|&column| column as u8).chain(x.iter().copied()).collect();
-    let product = |own: u8, others: &[u8]| -> Log {
-        others.iter().filter(|&&other| other != own).map(|&other| Log::of(own ^ other)).product()
-    };
-    let by_lost: Vec<Log> = y.iter().map(|&p| product(p, &x) / product(p, &y)).collect();
-    let by_column: Vec<Log> = points.iter().map(|&p| product(p, &y) / product(p, &x)).collect();
-    Matrix::new(y.len(), points.len(), |i, column| {
-        (by_lost[i] * by_column[column] / Log::of(points[column] ^ y[i])).number()
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@
 
 use thiserror::Error;
 
-use crate::fec::reed_solomon::{CHUNKS_MAX, CodeError, ReedSolomon};
+use crate::fec::error::CodeError;
+use crate::fec::reed_solomon::{CHUNKS_MAX, ReedSolomon};
 use crate::wire::crc32::crc32;
 use crate::wire::fec::{FecChunk, FecDatagram, REPAIR_HEADER_LEN, Summary};
 

@@ -8,11 +8,11 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::fec::block::BlockCode;
+use crate::fec::error::CodeError;
 use crate::fec::kernel::Kernel;
-use crate::fec::reed_solomon::CodeError;
 use crate::fec::transfer::TransferReceiver;
 use crate::fec::transfer_send::datagrams;
-use crate::python::bytes_like::bytes_of;
+use crate::python::bytes_like::{bytes_of, into_bytes};
 use crate::python::new_bytes::new_bytes;
 use crate::python::peer_address::{resolve, to_python};
 
@@ -57,11 +57,12 @@ impl FecEncoder {
         py: Python<'py>,
         chunks: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let chunks: Vec<Bound<'py, PyBytes>> = match chunks.cast::<PyList>() {
-            Ok(list) => list.iter().map(|chunk| bytes_of(&chunk)).collect::<PyResult<_>>()?,
-            Err(_) => chunks.try_iter()?.map(|chunk| bytes_of(&chunk?)).collect::<PyResult<_>>()?,
-        };
-        let views: Vec<&[u8]> = chunks.iter().map(|chunk| chunk.as_bytes()).collect();
+        let mut given = Vec::with_capacity(self.0.k());
+        match chunks.cast::<PyList>() {
+            Ok(list) => list.iter().try_for_each(|chunk| push(&mut given, chunk))?,
+            Err(_) => chunks.try_iter()?.try_for_each(|chunk| push(&mut given, chunk?))?,
+        }
+        let views: Vec<&[u8]> = given.iter().map(|chunk| chunk.as_bytes()).collect();
         let len = self.0.repair_len(&views);
         let repairs = new_bytes(py, self.0.m(), len, |repairs| {
             let work = || self.0.encode_into(&views, repairs);
@@ -104,34 +105,48 @@ impl FecDecoder {
         py: Python<'py>,
         chunks: &Bound<'py, PyDict>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut chunks: Vec<(usize, Bound<'py, PyBytes>)> = chunks
-            .iter()
-            .map(|(index, chunk)| Ok((index.extract()?, bytes_of(&chunk)?)))
-            .collect::<PyResult<_>>()?;
+        let given = chunks;
+        let mut chunks: Vec<(usize, Bound<'py, PyBytes>)> = Vec::with_capacity(given.len());
+        for (index, chunk) in given {
+            chunks.push((index.extract()?, into_bytes(chunk)?));
+        }
         chunks.sort_unstable_by_key(|(index, _)| *index);
         let views: Vec<(usize, &[u8])> =
             chunks.iter().map(|(index, chunk)| (*index, chunk.as_bytes())).collect();
         let size = views.iter().map(|(_, chunk)| chunk.len()).sum();
-        let found = heavy(py, size, || self.0.recover(&views)).map_err(code_error)?;
-        merge(py, self.0.k(), &chunks, &found)
+        let recovery = self.0.recovery(views).map_err(code_error)?;
+        let found = new_bytes(py, recovery.lost().len(), recovery.room(), |rooms| {
+            heavy(py, size, || recovery.run(rooms)).map_err(code_error)
+        })?;
+        let cut = |((_, len), chunk): ((usize, usize), Bound<'py, PyBytes>)| match chunk.as_bytes()
+        {
+            bytes if bytes.len() == len => chunk,
+            bytes => PyBytes::new(py, &bytes[..len]),
+        };
+        let found = recovery.lost().zip(found).map(cut).collect();
+        merge(py, self.0.k(), chunks, found)
     }
 }
 
-/// The `k` source chunks, from those that were there and those that were found.
+/// The `k` source chunks: those that were there, and in the gaps those that were found.
 fn merge<'py>(
     py: Python<'py>,
     k: usize,
-    there: &[(usize, Bound<'py, PyBytes>)],
-    found: &[(usize, Vec<u8>)],
+    there: Vec<(usize, Bound<'py, PyBytes>)>,
+    found: Vec<Bound<'py, PyBytes>>,
 ) -> PyResult<Bound<'py, PyList>> {
-    let (mut there, mut found) = (there.iter().peekable(), found.iter().peekable());
-    let whole = (0..k).filter_map(|index| {
-        if let Some((_, chunk)) = there.next_if(|(i, _)| *i == index) {
-            return Some(chunk.clone());
-        }
-        Some(PyBytes::new(py, &found.next_if(|(i, _)| *i == index)?.1))
-    });
-    PyList::new(py, whole.collect::<Vec<_>>())
+    let (mut there, mut found) = (there.into_iter().peekable(), found.into_iter());
+    let mut whole = Vec::with_capacity(k);
+    whole.extend((0..k).filter_map(|index| match there.next_if(|(i, _)| *i == index) {
+        Some((_, chunk)) => Some(chunk),
+        None => found.next(),
+    }));
+    PyList::new(py, whole)
+}
+
+fn push<'py>(to: &mut Vec<Bound<'py, PyBytes>>, chunk: Bound<'py, PyAny>) -> PyResult<()> {
+    to.push(into_bytes(chunk)?);
+    Ok(())
 }
 
 /// Runs `work`, without the GIL if it takes long.

@@ -12,8 +12,6 @@ mod tables;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::fec::kernel::tables::AFFINE;
-
 /// An instruction set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
@@ -87,23 +85,26 @@ pub struct Matrix {
     columns: usize,
     /// Row by row.
     coefficients: Vec<u8>,
-    /// The same as bit matrices, for the kernels that multiply so.
-    affine: Vec<u64>,
 }
 
 impl Matrix {
     /// A matrix of `rows` × `columns`, filled by `coefficient(row, column)`.
-    pub fn new(
+    pub fn new(rows: usize, columns: usize, coefficient: impl Fn(usize, usize) -> u8) -> Self {
+        let coefficient = &coefficient;
+        Self::by_rows(rows, columns, |row| (0..columns).map(move |column| coefficient(row, column)))
+    }
+
+    /// A matrix of `rows` × `columns`, filled by `row(row)`, which gives the entries of a row.
+    pub fn by_rows<R: IntoIterator<Item = u8>>(
         rows: usize,
         columns: usize,
-        mut coefficient: impl FnMut(usize, usize) -> u8,
+        mut row: impl FnMut(usize) -> R,
     ) -> Self {
         let mut coefficients = Vec::with_capacity(rows * columns);
-        for row in 0..rows {
-            coefficients.extend((0..columns).map(|column| coefficient(row, column)));
+        for i in 0..rows {
+            coefficients.extend(row(i).into_iter().take(columns));
         }
-        let affine = coefficients.iter().map(|&c| AFFINE[usize::from(c)]).collect();
-        Self { columns, coefficients, affine }
+        Self { columns, coefficients }
     }
 
     /// How many outputs it gives.

@@ -10,7 +10,7 @@ use std::arch::x86_64::*;
 
 use crate::fec::kernel::Matrix;
 use crate::fec::kernel::stripes::{self, Lanes};
-use crate::fec::kernel::tables::NIBBLES;
+use crate::fec::kernel::tables::{AFFINE, NIBBLES};
 
 macro_rules! kernel {
     ($name:ident, $lanes:ty, $features:literal) => {
@@ -172,7 +172,8 @@ impl Lanes for GfniAvx2 {
     unsafe fn add_product(sum: __m256i, source: __m256i, matrix: &Matrix, index: usize) -> __m256i {
         // SAFETY: the instructions are there; the matrix has this index.
         unsafe {
-            let bits = _mm256_set1_epi64x(matrix.affine.get_unchecked(index).cast_signed());
+            let coefficient = usize::from(*matrix.coefficients.get_unchecked(index));
+            let bits = _mm256_set1_epi64x(AFFINE[coefficient].cast_signed());
             _mm256_xor_si256(sum, _mm256_gf2p8affine_epi64_epi8::<0>(source, bits))
         }
     }
@@ -213,7 +214,8 @@ impl Lanes for GfniAvx512 {
     unsafe fn add_product(sum: __m512i, source: __m512i, matrix: &Matrix, index: usize) -> __m512i {
         // SAFETY: the instructions are there; the matrix has this index.
         unsafe {
-            let bits = _mm512_set1_epi64(matrix.affine.get_unchecked(index).cast_signed());
+            let coefficient = usize::from(*matrix.coefficients.get_unchecked(index));
+            let bits = _mm512_set1_epi64(AFFINE[coefficient].cast_signed());
             _mm512_xor_si512(sum, _mm512_gf2p8affine_epi64_epi8::<0>(source, bits))
         }
     }
