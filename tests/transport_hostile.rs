@@ -90,6 +90,38 @@ fn honest_clients_connect_under_a_flood_of_spoofed_handshakes() {
 }
 
 #[test]
+fn answers_to_a_flood_leave_in_batches_and_are_bounded() {
+    let home = SocketAddr::from(([192, 0, 2, 1], 1));
+    let mut server = Endpoint::new(Config::default(), true, [1; 32]).expect("valid");
+    let inits: Vec<_> = (0..80).map(|number| init(number, home)).collect();
+    let arrive = |server: &mut Endpoint, number: usize, from| {
+        server.handle_datagram(Time(0), from, Ecn::NotEct, &mut inits[number % 80].clone());
+    };
+    // As many half-open connections as there may be: from here on it is a flood.
+    (0..64).for_each(|number| arrive(&mut server, number, stranger(number as u64)));
+    let mut out = Vec::new();
+    while server.poll_transmit(Time(0), 1, &mut out).is_some() {}
+    let (one, other) = (stranger(1_000), stranger(1_001));
+    (64..67).for_each(|number| arrive(&mut server, number, one));
+    (67..70).for_each(|number| arrive(&mut server, number, other));
+    let mut batch = |segments_max| {
+        let mut out = Vec::new();
+        let transmit = server.poll_transmit(Time(0), segments_max, &mut out)?;
+        assert_eq!(out.len(), transmit.len);
+        assert_eq!(out.len() % transmit.segment_len, 0);
+        Some((transmit.remote, out.len() / transmit.segment_len))
+    };
+    assert_eq!(batch(64), Some((one, 3)));
+    assert_eq!(batch(2), Some((other, 2)), "no more than asked for");
+    assert_eq!(batch(64), Some((other, 1)));
+    assert_eq!(batch(64), None);
+    (0..5_000).for_each(|number| arrive(&mut server, number, stranger(2_000 + number as u64)));
+    let answers = std::iter::from_fn(|| server.poll_transmit(Time(0), 1, &mut Vec::new())).count();
+    let drops: u64 = server.dropped().map(|(_, count)| count).sum();
+    assert_eq!((answers, drops), (1_024, 5_000 - 1_024));
+}
+
+#[test]
 fn replayed_damaged_and_truncated_packets_are_counted_and_change_nothing() {
     let mut meeting = Meeting::new(&secret());
     let mut recorded = Vec::new();

@@ -7,6 +7,7 @@
 
 mod open;
 mod routes;
+mod stateless;
 
 pub use routes::Handle;
 
@@ -42,9 +43,6 @@ impl Default for EndpointLimits {
         Self { connections_max: 65_536, half_open_max: 64 }
     }
 }
-
-/// Answers to strangers that wait to be sent are at most this many; more are not made.
-const STATELESS_QUEUE_MAX: usize = 64;
 
 /// Whether so many strangers come that each must prove its address before anything is kept for it.
 #[derive(Debug, Default)]
@@ -204,10 +202,8 @@ impl Endpoint {
         segments_max: usize,
         out: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        if let Some((remote, packet)) = self.stateless.pop_front() {
-            out.extend_from_slice(&packet);
-            let len = packet.len();
-            return Some(Transmit { remote, ecn: Ecn::NotEct, len, segment_len: len });
+        if let Some(transmit) = self.poll_stateless(segments_max, out) {
+            return Some(transmit);
         }
         while let Some(handle) = self.dirty.pop_front() {
             let transmit = self

@@ -11,8 +11,10 @@ use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Batches written under one hold of the lock; then others get their turn.
-const BATCHES_PER_TURN: usize = 8;
+/// Batches written under one hold of the lock, and bytes after which no more are begun; then
+/// others get their turn. Answers to a flood of strangers are many and short.
+const BATCHES_PER_TURN: usize = 64;
+const BYTES_PER_TURN: usize = 8 * 60_000;
 /// Rounds of receiving before something is sent.
 const RECEIVES_PER_TURN: usize = 4;
 /// The pause when the kernel has no memory for packets.
@@ -113,7 +115,8 @@ impl Driver {
         let now = shared.now();
         let mut state = shared.lock();
         state.machine.handle_timeout(now);
-        while self.outbox.len() < BATCHES_PER_TURN {
+        let mut written = 0;
+        while self.outbox.len() < BATCHES_PER_TURN && written < BYTES_PER_TURN {
             let mut bytes = self.spare.pop().unwrap_or_default();
             bytes.clear();
             let Some(transmit) = state.machine.poll_transmit(now, segments_max, &mut bytes) else {
@@ -121,6 +124,7 @@ impl Driver {
                 break;
             };
             let (remote, ecn, segment_len) = (transmit.remote, transmit.ecn, transmit.segment_len);
+            written += bytes.len();
             self.outbox.push_back(Batch { remote, ecn, bytes, segment_len });
         }
         if state.collect_events() {

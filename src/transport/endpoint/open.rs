@@ -1,21 +1,17 @@
 //! Opening connections: ours to others, and strangers' to us.
 
-use super::{Endpoint, Handle, STATELESS_QUEUE_MAX};
+use super::{Endpoint, Handle};
 use crate::transport::config::Config;
-use crate::transport::connection::{Connection, Handshake, Hello, INIT_LEN, reset_token};
+use crate::transport::connection::{Connection, Handshake, Hello, INIT_LEN};
 use crate::transport::cookie;
 use crate::transport::crypto::{CryptoError, NoiseSession, PlainSession, Session, Suite};
 use crate::transport::stats::DropReason;
 use crate::transport::time::Time;
-use crate::wire::transport::{ConnectionId, LongHeader, LongKind, LongPacket, Params, VERSION};
+use crate::wire::transport::{ConnectionId, LongKind, LongPacket, Params, VERSION};
 use rand_chacha::ChaCha12Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// RFC 9000 §10.3.3: a reset is shorter than what it answers, and never answers anything shorter
-/// than this, so that two endpoints cannot reset each other for ever.
-const RESET_LEN: usize = 40;
 
 impl Endpoint {
     /// Opens a connection to `remote`.
@@ -194,38 +190,5 @@ impl Endpoint {
             datagram_len,
             peer: Some(peer),
         })
-    }
-
-    /// RFC 9000 §8.1.2: no state, and an answer smaller than the question.
-    fn send_retry(&mut self, now: Time, from: SocketAddr, asked: LongHeader) {
-        if self.stateless.len() >= STATELESS_QUEUE_MAX {
-            return self.drop_datagram(DropReason::TooManyConnections);
-        }
-        let token = cookie::make(&self.cookie_key, now, from, asked.scid);
-        let header = LongHeader { kind: LongKind::Retry, dcid: asked.scid, scid: asked.dcid };
-        let mut out = Vec::new();
-        LongPacket { header, token: &token, payload: &[] }.compose(&mut out, 0);
-        self.stateless.push_back((from, out));
-    }
-
-    /// A short packet for a connection we do not know (RFC 9000 §10.3).
-    pub(super) fn answer_with_reset(
-        &mut self,
-        now: Time,
-        from: SocketAddr,
-        id: ConnectionId,
-        len: usize,
-    ) {
-        self.drop_datagram(DropReason::UnknownConnection);
-        let is_full = self.stateless.len() >= STATELESS_QUEUE_MAX;
-        if !self.listens || len <= RESET_LEN || is_full || !self.resets.take(now) {
-            return;
-        }
-        // It must look like any short packet: random bytes, then the token.
-        let mut packet = vec![0; RESET_LEN - 16];
-        self.rng.fill_bytes(&mut packet);
-        packet[0] = packet[0] & 0x07 | 0x40;
-        packet.extend_from_slice(&reset_token(&self.reset_key, id.0));
-        self.stateless.push_back((from, packet));
     }
 }
