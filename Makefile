@@ -23,9 +23,11 @@ test: ## all tests: formats, lints, cargo, the wheel, pytest
 bench: ## measure beside the peers, write docs/benchmarks.md (ONLY=name,name)
 	@$(HOUSE) bench $(if $(ONLY),--only "$(ONLY)")
 
-fuzz: ## every parser under CASES mutations of its corpus (10,000,000 each)
+fuzz: ## every parser under CASES mutations of its corpus (10,000,000), CALLS of sockets (1,000,000)
 	UDPCORE_FUZZ_CASES=$(or $(CASES),10000000) cargo test --release --workspace --locked \
 		--test 'fuzz_*'
+	UDPCORE_FUZZ_CASES=$(or $(CALLS),1000000) .venv/bin/pytest --timeout 0 \
+		tests/py/socket/test_fuzz.py
 
 soak: ## the long runs: SEEDS scenarios of the transport (100,000), OPERATIONS on sockets (10,000,000)
 	UDPCORE_SEEDS=$(or $(SEEDS),100000) cargo test --release --locked --test transport_sim
