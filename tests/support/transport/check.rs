@@ -94,11 +94,14 @@ pub struct Amplification {
 }
 
 impl Amplification {
-    /// The server got bytes; a short packet can only come from one that got our answer.
+    /// The server got bytes; a short packet can only come from one that got our answer, perhaps
+    /// at another port than it sends from now: it knows the 64 bits of our id (RFC 9000 §8.1).
     pub fn on_received(&mut self, from: std::net::SocketAddr, len: usize, is_short: bool) {
-        let entry = self.addresses.entry(from).or_default();
-        entry.0 += len as u64;
-        entry.2 |= is_short;
+        self.addresses.entry(from).or_default().0 += len as u64;
+        if is_short {
+            let host = self.addresses.iter_mut().filter(|(address, _)| address.ip() == from.ip());
+            host.for_each(|(_, (_, _, is_proved))| *is_proved = true);
+        }
     }
 
     pub fn on_sent(&mut self, to: std::net::SocketAddr, len: usize) {
