@@ -183,6 +183,12 @@ impl OutChannel {
         }
     }
 
+    /// Whether nothing of a begun message with repair is under way or to be sent.
+    pub(super) fn is_landed(&self, id: u64) -> bool {
+        let repair = self.live(id).and_then(|live| live.repair.as_ref());
+        repair.is_some_and(|repair| repair.is_landed())
+    }
+
     /// No more repair: it would come too late.
     pub(super) fn stop_repair(&mut self, id: u64) {
         if let Some(repair) = self.live_mut(id).and_then(|live| live.repair.as_mut()) {

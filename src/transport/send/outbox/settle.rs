@@ -166,7 +166,12 @@ impl Outbox {
                         self.give_up(id, live_id, Outcome::Expired);
                     } else {
                         channel.stop_repair(live_id);
-                        self.place(id);
+                        // If all the rest has landed, no acknowledgement and no loss will tell.
+                        if channel.mode == Mode::Unreliable && channel.is_landed(live_id) {
+                            self.give_up(id, live_id, Outcome::Expired);
+                        } else {
+                            self.place(id);
+                        }
                     }
                 }
                 Expiring::Queued(class, receipt) => {
