@@ -22,8 +22,8 @@ const TIME_THRESHOLD_EIGHTHS_MAX: u64 = 16;
 const PERSISTENT_CONGESTION_THRESHOLD: u64 = 3;
 /// So many lost packets are remembered, to notice that they were only late.
 const LOST_REMEMBERED_MAX: usize = 128;
-/// The probe timeout doubles at most up to this.
-const PTO_BACKED_OFF_MAX: Micros = Micros::from_secs(10);
+/// The probe timeout doubles at most up to this: an idle timeout of 30 seconds is seven tries.
+const PTO_BACKED_OFF_MAX: Micros = Micros::from_secs(4);
 
 /// What a look for lost packets found.
 #[derive(Debug, Default)]
