@@ -22,8 +22,9 @@ const TIME_THRESHOLD_EIGHTHS_MAX: u64 = 16;
 const PERSISTENT_CONGESTION_THRESHOLD: u64 = 3;
 /// So many lost packets are remembered, to notice that they were only late.
 const LOST_REMEMBERED_MAX: usize = 128;
-/// The probe timeout doubles at most up to this: an idle timeout of 30 seconds is seven tries.
-const PTO_BACKED_OFF_MAX: Micros = Micros::from_secs(4);
+/// The probe timeout is at most this: an idle timeout of 30 seconds is seven tries. A probe that
+/// is too early, on a path of longer round trips or after a clock that jumped, costs a packet.
+const PTO_MAX: Micros = Micros::from_secs(4);
 
 /// What a look for lost packets found.
 #[derive(Debug, Default)]
@@ -171,8 +172,8 @@ impl LossDetector {
         // are held back.
         let held_back = if sent.eliciting() > acks.threshold { Micros::ZERO } else { acks.delay };
         let pto = rtt.pto(held_back);
-        let backed_off = (pto * backoff).min(PTO_BACKED_OFF_MAX.max(pto));
-        self.last_eliciting_at.map(|at| at + backed_off)
+        let wait = (pto * backoff).min(PTO_MAX);
+        self.last_eliciting_at.map(|at| at + wait)
     }
 
     /// Whether the timer, when it goes off, means loss rather than a probe.
@@ -274,7 +275,7 @@ mod tests {
         }
         (0..30).for_each(|_| detector.on_pto(Time(1000)));
         let at = detector.deadline(&sent, &rtt(), PLAIN);
-        assert_eq!(at, Some(Time(1000) + PTO_BACKED_OFF_MAX));
+        assert_eq!(at, Some(Time(1000) + PTO_MAX));
     }
 
     #[test]
