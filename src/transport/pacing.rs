@@ -1,11 +1,14 @@
 //! Spreads a window over a round trip (RFC 9002 §7.7): a bucket that refills with time.
 
+use super::congestion::Bandwidth;
 use super::time::{Micros, Time};
 
 /// A burst is worth this much time at the current rate, so that a driver wakes seldom enough.
 const BURST: Micros = Micros::from_ms(2);
 /// A burst is at least the initial window (RFC 9002 §7.7) and at most this many datagrams.
 const BURST_DATAGRAMS_MIN: u64 = 10;
+/// With a rate of the controller's own a burst is shorter, for short queues: BBR keeps none full.
+const BURST_DATAGRAMS_MIN_OWN: u64 = 4;
 const BURST_DATAGRAMS_MAX: u64 = 256;
 
 /// The pacer of one path.
@@ -16,26 +19,43 @@ pub(crate) struct Pacer {
     refilled_at: Time,
 }
 
-/// What the rate follows from.
+/// So many bytes in so much time, and the size of a datagram.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate {
-    pub(crate) window: u64,
-    pub(crate) srtt: Micros,
-    pub(crate) mtu: u64,
-    /// In slow start the window doubles within the round.
-    pub(crate) slow_start: bool,
+    bytes: u64,
+    time: Micros,
+    /// How much faster than that.
+    gain: (u64, u64),
+    mtu: u64,
+    /// A burst is at least so long, in bytes.
+    burst_min: u64,
 }
 
 impl Rate {
-    /// Bytes in this much time. RFC 9002 §7.7: a bit faster than the window a round trip.
+    /// RFC 9002 §7.7: a bit faster than the window a round trip; in slow start, where the window
+    /// doubles within the round, twice as fast.
+    pub(crate) fn of_window(window: u64, srtt: Micros, mtu: u64, slow_start: bool) -> Self {
+        let gain = if slow_start { (2, 1) } else { (5, 4) };
+        let burst_min = BURST_DATAGRAMS_MIN * mtu;
+        Self { bytes: window, time: srtt, gain, mtu, burst_min }
+    }
+
+    /// What a controller says that has a rate of its own.
+    pub(crate) fn of_bandwidth(bandwidth: Bandwidth, mtu: u64) -> Self {
+        let burst_min = BURST_DATAGRAMS_MIN_OWN * mtu;
+        Self { bytes: bandwidth.0, time: Micros::from_secs(1), gain: (1, 1), mtu, burst_min }
+    }
+
+    /// Bytes in this much time.
     fn bytes_in(&self, time: Micros) -> u64 {
-        let (num, den) = if self.slow_start { (2, 1) } else { (5, 4) };
-        let bytes = u128::from(self.window) * u128::from(time.0) * num;
-        u64::try_from(bytes / (u128::from(self.srtt.0.max(1)) * den)).unwrap_or(u64::MAX)
+        let (num, den) = self.gain;
+        let bytes = u128::from(self.bytes) * u128::from(time.0) * u128::from(num);
+        let whole = u128::from(self.time.0.max(1)) * u128::from(den);
+        u64::try_from(bytes / whole).unwrap_or(u64::MAX)
     }
 
     fn burst(&self) -> u64 {
-        self.bytes_in(BURST).clamp(BURST_DATAGRAMS_MIN * self.mtu, BURST_DATAGRAMS_MAX * self.mtu)
+        self.bytes_in(BURST).clamp(self.burst_min, BURST_DATAGRAMS_MAX * self.mtu)
     }
 }
 
@@ -74,8 +94,7 @@ mod tests {
 
     #[test]
     fn a_window_takes_four_fifths_of_a_round_trip() {
-        let rate =
-            Rate { window: 100_000, srtt: Micros::from_ms(100), mtu: 1000, slow_start: false };
+        let rate = Rate::of_window(100_000, Micros::from_ms(100), 1000, false);
         let mut pacer = Pacer::new(Time(0));
         let mut now = Time(0);
         let mut sent = 0;
@@ -97,7 +116,7 @@ mod tests {
     fn a_burst_is_ten_datagrams_or_two_milliseconds_at_the_rate_and_never_more_after_a_rest() {
         let srtt = Micros::from_ms(100);
         for (window, burst) in [(20_000, 10_000), (4_000_000, 100_000), (4_000_000_000, 256_000)] {
-            let rate = Rate { window, srtt, mtu: 1000, slow_start: false };
+            let rate = Rate::of_window(window, srtt, 1000, false);
             let mut pacer = Pacer::new(Time(0));
             assert_eq!(pacer.allowance(Time(0), rate), burst);
             pacer.on_sent(burst);
@@ -108,13 +127,24 @@ mod tests {
 
     #[test]
     fn in_slow_start_a_window_takes_half_a_round_trip() {
-        let rate = |slow_start| Rate {
-            window: 100_000,
-            srtt: Micros::from_ms(100),
-            mtu: 1000,
-            slow_start,
-        };
+        let srtt = Micros::from_ms(100);
+        let rate = |slow_start| Rate::of_window(100_000, srtt, 1000, slow_start);
         assert_eq!(rate(true).bytes_in(Micros::from_ms(50)), 100_000);
         assert_eq!(rate(false).bytes_in(Micros::from_ms(80)), 100_000);
+    }
+
+    #[test]
+    fn a_rate_of_the_controllers_own_is_kept_to_the_byte() {
+        let rate = Rate::of_bandwidth(Bandwidth(2_000_000), 1000);
+        let mut pacer = Pacer::new(Time(0));
+        let (mut now, mut sent) = (Time(0), 0);
+        while now < Time(1_000_000) {
+            let allowed = pacer.allowance(now, rate) / 1000 * 1000;
+            pacer.on_sent(allowed);
+            sent += allowed;
+            now = pacer.next(rate);
+        }
+        // One burst ahead at most.
+        assert!((1_990_000..=2_010_000).contains(&sent), "{sent}");
     }
 }

@@ -39,7 +39,14 @@ pub(crate) struct Path {
 }
 
 impl Path {
-    pub(crate) fn new(now: Time, remote: SocketAddr, is_validated: bool, config: &Config) -> Self {
+    /// A path nothing is known of; `seed` is for what its controller draws.
+    pub(crate) fn new(
+        now: Time,
+        remote: SocketAddr,
+        is_validated: bool,
+        config: &Config,
+        seed: u64,
+    ) -> Self {
         let Config { congestion, datagram_len_max, .. } = config;
         Self {
             remote,
@@ -47,7 +54,7 @@ impl Path {
             received: 0,
             sent: 0,
             rtt: Rtt::default(),
-            congestion: congestion.build(u64::from(MTU_BASE)),
+            congestion: congestion.build(u64::from(MTU_BASE), seed),
             pacer: Pacer::new(now),
             mtu: MtuDiscovery::new(*datagram_len_max),
             challenge: None,
@@ -89,12 +96,12 @@ impl Path {
     }
 
     pub(crate) fn rate(&self) -> Rate {
-        Rate {
-            window: self.congestion.window(),
-            srtt: self.rtt.smoothed(),
-            mtu: u64::from(self.mtu.current()),
-            slow_start: self.congestion.phase() == Phase::SlowStart,
+        let mtu = u64::from(self.mtu.current());
+        if let Some(bandwidth) = self.congestion.pacing_rate() {
+            return Rate::of_bandwidth(bandwidth, mtu);
         }
+        let slow_start = matches!(self.congestion.phase(), Phase::SlowStart | Phase::Startup);
+        Rate::of_window(self.congestion.window(), self.rtt.smoothed(), mtu, slow_start)
     }
 
     /// The peer's packets come from another address now (RFC 9000 §9.3).
@@ -110,7 +117,7 @@ impl Path {
     ) {
         if remote.ip() != self.remote.ip() {
             self.rtt = Rtt::default();
-            self.congestion = congestion.build(u64::from(self.mtu.current()));
+            self.congestion = congestion.build(u64::from(self.mtu.current()), challenge);
             self.pacer = Pacer::new(now);
         }
         if self.is_validated {
@@ -156,7 +163,7 @@ mod tests {
 
     fn path() -> Path {
         let remote = SocketAddr::from(([192, 0, 2, 1], 1000));
-        Path::new(Time(0), remote, false, &Config::default())
+        Path::new(Time(0), remote, false, &Config::default(), 0)
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! A packet's information is freed when the oldest packets are settled, so all costs are O(1)
 //! amortised a packet and nothing is allocated for one.
 
+use super::congestion::Stamp;
 use super::time::Time;
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
@@ -60,6 +61,8 @@ pub(crate) struct SentPackets {
     eliciting_in_flight: u64,
     /// No packet below this is outstanding.
     first_outstanding: u64,
+    /// One for each of `packets`, if the congestion controller wants any.
+    stamps: Option<VecDeque<Option<Stamp>>>,
 }
 
 /// What a new packet is, before its frames.
@@ -73,6 +76,35 @@ pub(crate) struct NewPacket {
 }
 
 impl SentPackets {
+    /// For a congestion controller that stamps packets, or one that does not.
+    pub(crate) fn new(keeps_stamps: bool) -> Self {
+        Self { stamps: keeps_stamps.then(VecDeque::new), ..Self::default() }
+    }
+
+    /// Whether packets are stamped.
+    pub(crate) fn keeps_stamps(&self) -> bool {
+        self.stamps.is_some()
+    }
+
+    /// Stamps the packet that was pushed last.
+    pub(crate) fn stamp_last(&mut self, stamp: Option<Stamp>) {
+        if let Some(last) = self.stamps.as_mut().and_then(VecDeque::back_mut) {
+            *last = stamp;
+        }
+    }
+
+    /// The stamp of a packet in the ring.
+    pub(crate) fn stamp(&self, number: u64) -> Option<Stamp> {
+        let stamps = self.stamps.as_ref()?;
+        let index = usize::try_from(number.checked_sub(self.base)?).ok()?;
+        stamps.get(index).copied().flatten()
+    }
+
+    /// What was stamped so far says nothing of the path from now on.
+    pub(crate) fn forget_stamps(&mut self) {
+        self.stamps.iter_mut().flatten().for_each(|stamp| *stamp = None);
+    }
+
     /// The number the next packet gets.
     pub(crate) fn next_number(&self) -> u64 {
         self.base + self.packets.len() as u64
@@ -112,6 +144,9 @@ impl SentPackets {
             outstanding: ack_eliciting,
             frames_end,
         });
+        if let Some(stamps) = &mut self.stamps {
+            stamps.push_back(None);
+        }
         if !ack_eliciting {
             self.release();
         }
@@ -181,6 +216,9 @@ impl SentPackets {
             self.frames.drain(..frames);
             self.frames_base += frames as u64;
             self.packets.pop_front();
+            if let Some(stamps) = &mut self.stamps {
+                stamps.pop_front();
+            }
             self.base += 1;
         }
         self.first_outstanding = self.base;

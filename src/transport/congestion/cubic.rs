@@ -185,9 +185,16 @@ mod tests {
                 let now = start + rtt.smoothed() * round;
                 let bytes = cubic.window();
                 let (largest_acked, next_number) = (round, round + 1);
-                let acked =
-                    Acked { now, bytes, largest_acked, next_number, rtt, app_limited: false };
-                cubic.on_acked(&acked);
+                cubic.on_acked(&Acked {
+                    now,
+                    bytes,
+                    largest_acked,
+                    next_number,
+                    rtt,
+                    app_limited: false,
+                    in_flight: 0,
+                    round_trip: rtt.latest(),
+                });
                 cubic.window()
             })
             .collect()

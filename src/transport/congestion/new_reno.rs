@@ -71,10 +71,16 @@ mod tests {
 
     fn ack(controller: &mut NewReno, bytes: u64) {
         let rtt = Rtt::default();
-        let (now, next_number) = (Time(0), 1);
-        let acked =
-            Acked { now, bytes, largest_acked: 0, next_number, rtt: &rtt, app_limited: false };
-        controller.on_acked(&acked);
+        controller.on_acked(&Acked {
+            now: Time(0),
+            bytes,
+            largest_acked: 0,
+            next_number: 1,
+            rtt: &rtt,
+            app_limited: false,
+            in_flight: 0,
+            round_trip: rtt.latest(),
+        });
     }
 
     #[test]
@@ -116,6 +122,8 @@ mod tests {
             next_number,
             rtt: &rtt,
             app_limited: true,
+            in_flight: 0,
+            round_trip: rtt.latest(),
         });
         assert_eq!(reno.window(), 2_000);
     }

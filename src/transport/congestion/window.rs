@@ -46,6 +46,16 @@ impl Window {
         self.recovery_start.is_none_or(|start| sent_at > start)
     }
 
+    /// A congestion event begins that leaves the window as it is.
+    pub(super) fn note_event(&mut self, now: Time) {
+        self.recovery_start = Some(now);
+    }
+
+    /// It was none.
+    pub(super) fn end_event(&mut self) {
+        self.recovery_start = None;
+    }
+
     /// A congestion event begins: the window falls to `bytes`, and the threshold with it.
     pub(super) fn reduce(&mut self, now: Time, bytes: u64) {
         self.recovery_start = Some(now);

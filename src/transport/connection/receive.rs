@@ -105,7 +105,11 @@ impl Connection {
         self.stats.migrations += 1;
         self.trace.record(now, TraceEvent::Migrated);
         let challenge = self.rng.next_u64();
+        let is_new_path = from.ip() != self.path.remote.ip();
         self.path.migrate(now, from, challenge, self.config.congestion);
+        if is_new_path {
+            self.sent.forget_stamps();
+        }
         self.path.on_received(len);
         self.remote_ids.switch();
         // What was waited for on the old path says nothing about this one.

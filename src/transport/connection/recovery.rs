@@ -1,7 +1,7 @@
 //! Acknowledgements and losses: every part that cares is told, each once.
 
 use super::Connection;
-use crate::transport::congestion::{Acked, Phase};
+use crate::transport::congestion::{Acked, AckedPacket, LostPacket, Phase};
 use crate::transport::error::PeerFault;
 use crate::transport::send::AckInfo;
 use crate::transport::sent::SentFrame;
@@ -79,6 +79,11 @@ impl Connection {
             if packet.in_flight && recovery.is_none_or(|start| packet.sent_at > start) {
                 bytes += self.growth_of(packet.size);
             }
+            if let Some(stamp) = self.sent.stamp(*number) {
+                let (number, size, sent_at) = (*number, packet.size, packet.sent_at);
+                let packet = AckedPacket { number, sent_at, size, stamp };
+                self.path.congestion.on_packet_acked(now, &packet);
+            }
             self.loss_share.on_packet(false);
             last_sent_at = last_sent_at.max(packet.sent_at);
             if self.path.mtu.on_acked(*number, packet.size) {
@@ -95,9 +100,11 @@ impl Connection {
         if let Some(ecn) = ack.ecn.filter(|ecn| ecn.ce > self.ce_seen) {
             // RFC 9002 §7.1: a mark counts like a loss.
             self.ce_seen = ecn.ce;
+            self.path.congestion.on_marked(now);
             // Counted as one that no late arrival makes good.
             self.on_congestion(now, last_sent_at, false, 1);
         }
+        let held_back = Micros(ack.delay_us).min(self.peer_ack_delay_max);
         self.path.congestion.on_acked(&Acked {
             now,
             bytes,
@@ -105,6 +112,8 @@ impl Connection {
             next_number: self.sent.next_number(),
             rtt: &self.path.rtt,
             app_limited: self.app_limited,
+            in_flight: self.sent.bytes_in_flight(),
+            round_trip: (self.path.rtt.latest() - held_back).max(self.path.rtt.min()),
         });
         self.detect_losses(now);
         let window_packets = self.path.congestion.window() / u64::from(self.path.mtu.current());
@@ -161,6 +170,11 @@ impl Connection {
                 // RFC 8899 §3: no sign of congestion.
                 self.path.mtu.on_probe_lost();
                 continue;
+            }
+            if let Some(stamp) = self.sent.stamp(*number) {
+                let (number, size, sent_at) = (*number, packet.size, packet.sent_at);
+                let lost = LostPacket { number, sent_at, size, stamp };
+                self.path.congestion.on_packet_lost(now, &lost);
             }
             self.loss_share.on_packet(true);
             if packet.in_flight {

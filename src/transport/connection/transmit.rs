@@ -194,6 +194,9 @@ impl Connection {
         if !self.outbox.has_ready() && !self.has_control() {
             // RFC 9002 §7.8: the application is what limits us.
             self.app_limited = true;
+            if self.sent.keeps_stamps() {
+                self.path.congestion.on_app_limited(self.sent.bytes_in_flight());
+            }
             return ack_only;
         }
         // RFC 9002 §7: what is in flight stays within the window.
@@ -288,6 +291,11 @@ impl Connection {
             NewPacket { sent_at: now, size, ack_eliciting, in_flight: ack_eliciting, is_mtu_probe };
         self.sent.push(packet, frames);
         let is_probe = wanted.is_probe;
+        if ack_eliciting && self.sent.keeps_stamps() {
+            let in_flight = self.sent.bytes_in_flight();
+            let stamp = self.path.congestion.on_sent(now, size.into(), in_flight);
+            self.sent.stamp_last(stamp);
+        }
         if ack_eliciting {
             self.probes = self.probes.saturating_sub(1);
             self.detector.on_sent(now);
