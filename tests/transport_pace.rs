@@ -103,7 +103,7 @@ fn new_reno_doubles_halves_once_a_round_and_grows_by_a_datagram_a_round() {
 
 #[test]
 fn after_silence_the_window_begins_at_the_bottom() {
-    for congestion in [Congestion::NewReno, Congestion::Cubic] {
+    for congestion in [Congestion::NewReno, Congestion::Cubic, Congestion::Bbr] {
         let mut pipe = Pipe::new(3, &link(0, 50), &traced(congestion));
         busy(&mut pipe, Micros::from_secs(5));
         let before = pipe.stats().cwnd;

@@ -8,30 +8,58 @@ mod support;
 
 use support::scenario::{Draw, Scenario};
 use support::traffic;
-use support::world::World;
+use support::world::{Summary, World};
+use udpcore::transport::Congestion;
 
 const SEEDS_DEFAULT: u64 = 1000;
+const SEEDS_BBR_DEFAULT: u64 = 300;
+const BBR_SEEDS_START: u64 = 1 << 33;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
 /// Runs one seed; a failure says how to repeat it.
-fn run(seed: u64) -> support::world::Summary {
-    let outcome = std::panic::catch_unwind(|| World::new(Scenario::random(seed)).run());
+fn run_as(test: &str, seed: u64, scenario: fn(u64) -> Scenario) -> Summary {
+    let outcome = std::panic::catch_unwind(|| World::new(scenario(seed)).run());
     outcome.unwrap_or_else(|cause| {
-        eprintln!("{:?}", Scenario { plans: Vec::new(), ..Scenario::random(seed) });
+        eprintln!("{:?}", Scenario { plans: Vec::new(), ..scenario(seed) });
         eprintln!("seed {seed} failed; repeat with:");
-        eprintln!("  UDPCORE_SEED={seed} cargo test --test transport_sim random_scenarios");
+        eprintln!("  UDPCORE_SEED={seed} cargo test --test transport_sim {test}");
         std::panic::resume_unwind(cause)
     })
 }
 
+fn run(seed: u64) -> Summary {
+    run_as("random_scenarios_hold", seed, Scenario::random)
+}
+
+/// Scenarios of their own for BBR, so that those of the other controllers stay as they are.
+fn with_bbr(seed: u64) -> Scenario {
+    Scenario { congestion: Congestion::Bbr, ..Scenario::random(BBR_SEEDS_START + seed) }
+}
+
+fn run_bbr(seed: u64) -> Summary {
+    run_as("random_scenarios_with_bbr", seed, with_bbr)
+}
+
 #[test]
 fn random_scenarios_hold_every_promise() {
+    run_seeds(SEEDS_DEFAULT, run);
+}
+
+#[test]
+fn random_scenarios_with_bbr_hold_every_promise() {
+    run_seeds(SEEDS_BBR_DEFAULT, run_bbr);
+    for seed in 0..20 {
+        assert_eq!(run_bbr(seed), run_bbr(seed), "seed {seed}");
+    }
+}
+
+fn run_seeds(count: u64, run: fn(u64) -> Summary) {
     let seeds = match number("UDPCORE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("UDPCORE_SEEDS").unwrap_or(SEEDS_DEFAULT),
+        None => 0..number("UDPCORE_SEEDS").unwrap_or(count),
     };
     let mut virtual_us = 0;
     let mut delivered = 0;

@@ -14,8 +14,19 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 
 #[test]
 fn goodput_by_loss_and_round_trip() {
+    let table = table_of(&[Congestion::Cubic, Congestion::NewReno]);
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn goodput_of_bbr_by_loss_and_round_trip() {
+    let table = table_of(&[Congestion::Bbr]);
+    insta::assert_snapshot!(table);
+}
+
+fn table_of(controllers: &[Congestion]) -> String {
     let mut table = String::from("Mbit/s of 20, median of three seeds, 20 s\n");
-    for congestion in [Congestion::Cubic, Congestion::NewReno] {
+    for congestion in controllers.iter().copied() {
         let _ = writeln!(table, "\n{congestion:?}\nloss \\ rtt    1 ms   50 ms  200 ms");
         for loss_percent in [0, 1, 5, 20] {
             let _ = write!(table, "{loss_percent:>4} %     ");
@@ -31,5 +42,5 @@ fn goodput_by_loss_and_round_trip() {
             table.push('\n');
         }
     }
-    insta::assert_snapshot!(table);
+    table
 }

@@ -24,9 +24,9 @@ pub fn link(loss_percent: u64, rtt_ms: u64) -> LinkConfig {
     }
 }
 
-const MESSAGE_LEN: usize = 16 * 1024;
+pub const MESSAGE_LEN: usize = 16 * 1024;
 /// A few windows ahead, so that the application never limits.
-const MESSAGES_AHEAD: u64 = 200;
+pub const MESSAGES_AHEAD: u64 = 200;
 
 /// Sends as much as it can for this long.
 pub fn transfer(seed: u64, link: &LinkConfig, config: &Config, span: Micros) -> Transfer {

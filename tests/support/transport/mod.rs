@@ -11,5 +11,6 @@ pub mod live;
 pub mod meeting;
 pub mod pipe;
 pub mod scenario;
+pub mod shared;
 pub mod traffic;
 pub mod world;

@@ -8,7 +8,7 @@ use udpcore::transport::{
 };
 
 /// IP and UDP headers, on the wire but not in a datagram, in bytes.
-const HEADERS_LEN: u32 = 28;
+pub const HEADERS_LEN: u32 = 28;
 
 /// Two endpoints and the link.
 pub struct Pipe {
