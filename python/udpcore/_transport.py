@@ -59,6 +59,12 @@ class ConnectionStats:
     key_updates: int
     cwnd: int
     ssthresh: int | None
+    #: What the congestion controller is doing: "slow_start" or "congestion_avoidance"; with BBR
+    #: "startup", "drain", "probe_bw_down", "probe_bw_cruise", "probe_bw_refill", "probe_bw_up" or
+    #: "probe_rtt".
+    phase: str
+    #: How fast BBR sends, in bits a second; None where that follows from the window.
+    pacing_rate_bps: int | None
     bytes_in_flight: int
     bytes_waiting: int
     mtu: int
@@ -72,8 +78,8 @@ class ConnectionStats:
         return (
             f"ConnectionStats(sent={self.messages_sent} delivered={self.messages_delivered}"
             f" pending={self.messages_pending} lost_packets={self.packets_lost}"
-            f" srtt={self.srtt * 1e3:.1f}ms cwnd={self.cwnd} in_flight={self.bytes_in_flight}"
-            f" mtu={self.mtu})"
+            f" srtt={self.srtt * 1e3:.1f}ms {self.phase} cwnd={self.cwnd}"
+            f" in_flight={self.bytes_in_flight} mtu={self.mtu})"
         )
 
 
@@ -334,8 +340,15 @@ def listen(
     lets clients that know the public key be sure of this server. ``plaintext=True`` does not
     encrypt at all: for teaching.
 
-    ``options``, for :func:`connect` too, with their defaults: ``congestion`` ("cubic", or
-    "new_reno"); in seconds ``idle_timeout`` (30; 0 is never), ``keep_alive`` (10; 0 is never),
+    ``congestion`` is how fast this end sends, and when to choose it:
+
+    * ``"cubic"``, the default: for all paths that lose little by themselves; shares them well.
+    * ``"bbr"``: for long paths that lose without being full, as radio does (from 50 ms and 1 % on);
+      beside a CUBIC flow it takes more than half. BBRv3, with a change for such paths.
+    * ``"new_reno"``: for teaching and comparison.
+
+    ``options``, for :func:`connect` too, with their defaults: ``congestion`` ("cubic"); in
+    seconds ``idle_timeout`` (30; 0 is never), ``keep_alive`` (10; 0 is never),
     ``handshake_timeout`` (10), ``linger`` (30: how long closing goes on delivering),
     ``ack_delay_max`` (0.025); in bytes ``message_len_max`` (16 MiB), ``receive_window`` (32 MiB),
     ``channel_window`` (24 MiB), ``send_buffer`` (32 MiB), ``datagram_len_max`` (1452);
@@ -363,7 +376,7 @@ def connect(
 
     With ``peer_key`` only the owner of that public key is accepted as the server. Raises
     TimeoutError when nobody answers in time: the address, the secret or the key is wrong (a
-    server stays silent then). ``options`` as for :func:`listen`.
+    server stays silent then). ``congestion`` and ``options`` as for :func:`listen`.
     """
     endpoint = client_endpoint(address, secret, congestion, timeout, peer_key, plaintext, options)
     raw = endpoint.connect(address)

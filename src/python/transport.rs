@@ -17,7 +17,9 @@ use crate::io::transport::{Connection, Endpoint, Notifier, generate_key};
 use crate::python::peer_address::{os_error, resolve, to_python};
 use crate::python::transport_options::{parse_message, parse_mode, parse_options, parse_security};
 use crate::python::wait::{parse_timeout, wait_for};
-use crate::transport::{CloseReason, Handle, Message, Outcome, Receipt, SendError, SendOptions};
+use crate::transport::{
+    CloseReason, Handle, Message, Outcome, Phase, Receipt, SendError, SendOptions,
+};
 
 /// An endpoint of the transport: socket, connections, thread.
 #[pyclass(frozen, module = "udpcore._core")]
@@ -291,6 +293,8 @@ impl TransportConnection {
         }
         dict.set_item("dropped", dropped)?;
         dict.set_item("ssthresh", stats.ssthresh)?;
+        dict.set_item("phase", stats.phase.map_or("", Phase::name))?;
+        dict.set_item("pacing_rate_bps", stats.pacing_rate_bps)?;
         dict.set_item("srtt", stats.srtt.as_secs_f64())?;
         dict.set_item("rtt_min", stats.rtt_min.as_secs_f64())?;
         dict.set_item("rttvar", stats.rttvar.as_secs_f64())?;

@@ -127,9 +127,10 @@ pub(super) fn parse_options(options: &Bound<'_, PyDict>) -> PyResult<Config> {
                 config.congestion = match value.extract::<String>()?.as_str() {
                     "cubic" => Congestion::Cubic,
                     "new_reno" => Congestion::NewReno,
+                    "bbr" => Congestion::Bbr,
                     other => {
                         return Err(PyValueError::new_err(format!(
-                            "congestion must be 'cubic' or 'new_reno', not {other:?}"
+                            "congestion must be 'cubic', 'bbr' or 'new_reno', not {other:?}"
                         )));
                     }
                 }

@@ -79,7 +79,7 @@ fn describe(event: &TraceEvent) -> (&'static str, Value) {
         TraceEvent::Dropped(reason) => {
             ("transport:packet_dropped", json!({ "trigger": drop_word(reason) }))
         }
-        TraceEvent::Metrics { latest_rtt, srtt, cwnd, in_flight, ssthresh } => {
+        TraceEvent::Metrics { latest_rtt, srtt, cwnd, in_flight, ssthresh, pacing_rate_bps } => {
             let mut data = Map::new();
             data.insert("latest_rtt".into(), ms(latest_rtt).into());
             data.insert("smoothed_rtt".into(), ms(srtt).into());
@@ -88,7 +88,18 @@ fn describe(event: &TraceEvent) -> (&'static str, Value) {
             if let Some(ssthresh) = ssthresh {
                 data.insert("ssthresh".into(), ssthresh.into());
             }
+            if let Some(rate) = pacing_rate_bps {
+                data.insert("pacing_rate".into(), rate.into());
+            }
             ("recovery:metrics_updated", Value::Object(data))
+        }
+        TraceEvent::Phase { from, to } => {
+            let mut data = Map::new();
+            if let Some(from) = from {
+                data.insert("old".into(), from.name().into());
+            }
+            data.insert("new".into(), to.name().into());
+            ("recovery:congestion_state_updated", Value::Object(data))
         }
         TraceEvent::Mtu(mtu) => ("connectivity:mtu_updated", json!({ "new": mtu })),
         TraceEvent::Migrated => ("connectivity:path_updated", json!({})),
@@ -118,6 +129,7 @@ fn drop_word(reason: DropReason) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Phase;
     use super::*;
 
     #[test]
@@ -127,6 +139,8 @@ mod tests {
         let lost = TraceEvent::Lost { number: 7 };
         event(&mut out, Time(1500), &lost);
         event(&mut out, Time(1501), &TraceEvent::Dropped(DropReason::Duplicate));
+        let (from, to) = (Some(Phase::Startup), Phase::Drain);
+        event(&mut out, Time(1502), &TraceEvent::Phase { from, to });
         let text = String::from_utf8(out).expect("text");
         let records: Vec<Value> = text
             .split_terminator('\n')
@@ -139,5 +153,7 @@ mod tests {
         assert_eq!(records[1]["time"], 1.5);
         assert_eq!(records[1]["data"]["header"]["packet_number"], 7);
         assert_eq!(records[2]["data"]["trigger"], "duplicate");
+        assert_eq!(records[3]["name"], "recovery:congestion_state_updated");
+        assert_eq!(records[3]["data"], json!({ "old": "startup", "new": "drain" }));
     }
 }

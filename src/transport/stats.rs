@@ -50,7 +50,7 @@ pub struct Stats {
     pub bytes_retransmitted: u64,
     /// Probe timeouts.
     pub probes: u64,
-    /// Times the window was reduced.
+    /// Times the window was reduced; with BBR, flights with losses.
     pub congestion_events: u64,
     /// Arriving packets dropped because they were here before.
     pub dropped_duplicate: u64,
@@ -88,4 +88,6 @@ pub struct Stats {
     pub bytes_waiting: u64,
     /// What the congestion controller is doing.
     pub phase: Option<Phase>,
+    /// How fast it sends, in bits a second, if that does not follow from the window.
+    pub pacing_rate_bps: Option<u64>,
 }

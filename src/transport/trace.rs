@@ -1,5 +1,6 @@
 //! What happened, as events: for qlog files, for plots, and for the checkers of the simulator.
 
+use super::congestion::Phase;
 use super::stats::DropReason;
 use super::time::{Micros, Time};
 use super::{Event, State};
@@ -61,6 +62,15 @@ pub enum TraceEvent {
         in_flight: u64,
         /// The slow start threshold.
         ssthresh: Option<u64>,
+        /// How fast the controller sends, in bits a second, if it has a rate of its own.
+        pacing_rate_bps: Option<u64>,
+    },
+    /// The congestion controller does something else now.
+    Phase {
+        /// What it did, if that is known.
+        from: Option<Phase>,
+        /// What it does.
+        to: Phase,
     },
     /// The datagram size changed.
     Mtu(u16),
@@ -72,16 +82,25 @@ pub enum TraceEvent {
 #[derive(Debug, Default)]
 pub(crate) struct Trace {
     events: Option<Vec<(Time, TraceEvent)>>,
+    phase: Option<Phase>,
 }
 
 impl Trace {
     pub(crate) fn new(is_on: bool) -> Self {
-        Self { events: is_on.then(Vec::new) }
+        Self { events: is_on.then(Vec::new), phase: None }
     }
 
     pub(crate) fn record(&mut self, now: Time, event: TraceEvent) {
         if let Some(events) = self.events.as_mut().filter(|events| events.len() < EVENTS_MAX) {
             events.push((now, event));
+        }
+    }
+
+    /// Records the phase of the congestion controller if it is another one than before.
+    pub(crate) fn record_phase(&mut self, now: Time, to: Phase) {
+        if self.phase != Some(to) {
+            let from = self.phase.replace(to);
+            self.record(now, TraceEvent::Phase { from, to });
         }
     }
 

@@ -22,6 +22,11 @@ impl Bandwidth {
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 
+    /// The same in bits a second.
+    pub(crate) fn bits(self) -> u64 {
+        self.0.saturating_mul(8)
+    }
+
     pub(super) fn percent(self, percent: u64) -> Self {
         Self(self.0.saturating_mul(percent) / 100)
     }

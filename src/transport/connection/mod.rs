@@ -22,6 +22,7 @@ use super::ack::AckState;
 use super::ack_frequency::AckFrequency;
 use super::cids::{LocalIds, RemoteIds, Routing};
 use super::config::Config;
+use super::congestion::Bandwidth;
 use super::crypto::Protection;
 use super::error::{CloseReason, PeerFault, code};
 use super::fec_control::LossShare;
@@ -393,6 +394,7 @@ impl Connection {
             messages_pending: self.outbox.receipts().pending(),
             bytes_waiting: self.inbox.held(),
             phase: Some(path.congestion.phase()),
+            pacing_rate_bps: path.congestion.pacing_rate().map(Bandwidth::bits),
             dropped_duplicate: duplicates,
             dropped_other: self.dropped.values().sum::<u64>() - duplicates,
             ..self.stats.clone()

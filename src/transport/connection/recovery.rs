@@ -1,7 +1,7 @@
 //! Acknowledgements and losses: every part that cares is told, each once.
 
 use super::Connection;
-use crate::transport::congestion::{Acked, AckedPacket, LostPacket, Phase};
+use crate::transport::congestion::{Acked, AckedPacket, Bandwidth, LostPacket, Phase};
 use crate::transport::error::PeerFault;
 use crate::transport::send::AckInfo;
 use crate::transport::sent::SentFrame;
@@ -126,8 +126,10 @@ impl Connection {
                 cwnd: self.path.congestion.window(),
                 in_flight: self.sent.bytes_in_flight(),
                 ssthresh: self.path.congestion.ssthresh(),
+                pacing_rate_bps: self.path.congestion.pacing_rate().map(Bandwidth::bits),
             },
         );
+        self.trace.record_phase(now, self.path.congestion.phase());
     }
 
     /// What a packet is worth to the growth of the window. Beyond slow start a short one counts as
