@@ -13,7 +13,7 @@ use udpcore::transport::Congestion;
 
 const SEEDS_DEFAULT: u64 = 1000;
 const SEEDS_BBR_DEFAULT: u64 = 300;
-const BBR_SEEDS_START: u64 = 1 << 33;
+const BBR_SEEDS_START: u64 = 1 << 32;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().expect("a number"))
