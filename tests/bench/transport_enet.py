@@ -8,6 +8,7 @@ medians of interleaved rounds. ENet neither encrypts nor controls congestion: it
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import threading
 import time
@@ -20,6 +21,7 @@ from udpcore import netem, reliable
 ROUNDS = 7
 SECONDS = 6.0
 LOSSES = (0, 1, 5)
+SUFFIXES = {"cubic": "", "bbr": ", BBR"}
 LINK = {"delay": "100ms", "rate": "20mbit", "queue": "droptail 333"}
 MESSAGE = bytes(16 * 1024)
 #: Messages handed over ahead of what is acknowledged, so that the application never limits.
@@ -32,12 +34,12 @@ def relay(upstream: tuple[str, int], loss: int, seed: int) -> netem.Proxy:
     return netem.Proxy(upstream, up=link, down=link, seed=seed, limit=20_000)
 
 
-def udpcore_goodput(loss: int, seed: int) -> float:
+def udpcore_goodput(loss: int, seed: int, congestion: str) -> float:
     """Mbit/s that the receiving application gets."""
     with (
         reliable.listen() as server,
         relay(server.address, loss, seed) as proxy,
-        reliable.connect(proxy.address) as client,
+        reliable.connect(proxy.address, congestion=congestion) as client,
     ):
         there = server.accept(timeout=10)
         end = time.perf_counter() + SECONDS
@@ -97,14 +99,16 @@ def main() -> None:
     rates: dict[tuple[str, int], list[float]] = {}
     for seed in range(1, ROUNDS + 1):
         for loss in LOSSES:
-            rates.setdefault(("ours", loss), []).append(udpcore_goodput(loss, seed))
+            for congestion in SUFFIXES:
+                rate = udpcore_goodput(loss, seed, congestion)
+                rates.setdefault((congestion, loss), []).append(rate)
             rates.setdefault(("enet", loss), []).append(enet_goodput(loss, seed))
     rows = []
-    for loss in LOSSES:
-        ours, theirs = (statistics.median(rates[name, loss]) for name in ("ours", "enet"))
+    for loss, (congestion, suffix) in itertools.product(LOSSES, SUFFIXES.items()):
+        ours, theirs = (statistics.median(rates[name, loss]) for name in (congestion, "enet"))
         rows.append(
             {
-                "work": f"{loss} % loss, 200 ms",
+                "work": f"{loss} % loss, 200 ms{suffix}",
                 "ours": round(ours, 2),
                 "peer": round(theirs, 2),
                 "unit": "Mbit/s",
@@ -115,7 +119,7 @@ def main() -> None:
     notes = [
         f"{SECONDS:.0f} s after connecting, slow start included; the peer is pyenet, unencrypted",
         "ENet has no congestion control: at random loss it keeps its 64 KiB on their way, CUBIC "
-        "takes the losses for congestion",
+        "takes the losses for congestion, BBR does not where no queue is to be seen",
     ]
     _report.say("Over 20 Mbit/s and 200 ms, live, beside ENet", rows, notes)
 

@@ -5,8 +5,10 @@ pub mod support;
 
 pub mod quinn_pipe;
 
+use quinn_proto::congestion::{BbrConfig, CubicConfig};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use std::sync::Arc;
+use udpcore::transport::Congestion;
 
 /// The name the certificate is for.
 pub const NAME: &str = "localhost";
@@ -35,11 +37,15 @@ pub fn tls() -> (Arc<quinn_proto::crypto::rustls::QuicClientConfig>, quinn_proto
     (Arc::new(client), quinn_proto::ServerConfig::with_crypto(Arc::new(server)))
 }
 
-/// Windows as large as udpcore's, so that only the congestion controller limits.
-pub fn windows() -> Arc<quinn_proto::TransportConfig> {
+/// Windows as large as udpcore's, so that only the congestion controller limits: quinn's CUBIC, or
+/// for our BBR its own, which is of the first version and which it calls experimental.
+pub fn windows(congestion: Congestion) -> Arc<quinn_proto::TransportConfig> {
     let mut config = quinn_proto::TransportConfig::default();
     let window = quinn_proto::VarInt::from_u32(32 << 20);
     config.stream_receive_window(window).receive_window(window).send_window(32 << 20);
-    config.congestion_controller_factory(Arc::new(quinn_proto::congestion::CubicConfig::default()));
+    match congestion {
+        Congestion::Bbr => config.congestion_controller_factory(Arc::new(BbrConfig::default())),
+        _ => config.congestion_controller_factory(Arc::new(CubicConfig::default())),
+    };
     Arc::new(config)
 }

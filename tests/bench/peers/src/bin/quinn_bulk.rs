@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::time::Instant;
+use udpcore::transport::Congestion;
 
 const MESSAGE: [u8; 64 * 1024] = [7; 64 * 1024];
 
@@ -15,7 +16,7 @@ fn main() {
 
 async fn run(megabytes: usize) {
     let (client_tls, mut server_config) = transport_peers::tls();
-    let transport = transport_peers::windows();
+    let transport = transport_peers::windows(Congestion::Cubic);
     server_config.transport_config(transport.clone());
     let any = "127.0.0.1:0".parse().expect("an address");
     let server = quinn::Endpoint::server(server_config, any).expect("a socket");
