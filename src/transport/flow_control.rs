@@ -80,10 +80,14 @@ impl Window {
     }
 
     /// The limit to grant now.
+    ///
+    /// One that is no higher, to repeat a lost frame, is no answer to a peer that waits: it may
+    /// have had that limit already, and says only once that it does not suffice.
     pub(crate) fn grant(&mut self) -> u64 {
-        self.peer_waits = false;
-        self.granted = self.released + self.size;
-        self.granted
+        let limit = self.released + self.size;
+        self.peer_waits &= limit == self.granted;
+        self.granted = limit;
+        limit
     }
 
     pub(crate) fn size(&self) -> u64 {
@@ -116,5 +120,19 @@ mod tests {
         assert!(credit.raise(window.grant()));
         assert!(!credit.raise(5) && credit.covers(400) && !credit.covers(401));
         assert!(!window.claim(401), "the peer has no credit for this");
+    }
+
+    #[test]
+    fn a_grant_that_is_only_repeated_leaves_the_peer_waiting() {
+        let mut window = Window::new(1000);
+        assert!(window.claim(900));
+        window.on_blocked();
+        assert!(!window.is_grant_due(), "nothing to grant");
+        assert_eq!(window.grant(), 1000, "the frame before was lost");
+        window.release(100);
+        assert!(window.is_grant_due(), "little, but the peer waits");
+        assert_eq!(window.grant(), 1100);
+        window.release(100);
+        assert!(!window.is_grant_due(), "not enough for a peer that does not wait");
     }
 }
