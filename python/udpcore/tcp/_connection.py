@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import select
 import struct
 import threading
@@ -11,12 +12,14 @@ from contextlib import suppress
 from typing import Any, Self
 
 import udpcore
-from udpcore.tcp._framing import Buffer, Framing, LengthPrefix
+from udpcore.tcp._framing import Buffer, Framing, check_timeouts, framing_or_default
 
 __all__ = ["Connection", "connect"]
 
 #: Bytes taken from the kernel at once.
 CHUNK = 65_536
+#: The longest single wait in seconds; poll(2) counts in milliseconds and an int.
+_WAIT_MAX = 86_400.0
 
 
 class Connection:
@@ -41,7 +44,8 @@ class Connection:
         self._write_timeout = write_timeout
         self._write_lock = threading.Lock()
         self._stopping = False
-        self._aborted = False
+        # What was done to it on this side: nothing yet, "closed" or "aborted".
+        self._end = ""
 
     @property
     def address(self) -> Any:
@@ -59,11 +63,15 @@ class Connection:
         return bool(self._sock.fileno() < 0)
 
     def _wait(self, event: int, end: float | None, what: str) -> None:
+        fd = self._sock.fileno()
+        if fd < 0:  # closed by another thread just now
+            raise OSError(errno.EBADF, "the connection is closed")
         poll = select.poll()
-        poll.register(self._sock.fileno(), event)
-        left = None if end is None else max(0.0, end - time.monotonic())
+        poll.register(fd, event)
+        left = _WAIT_MAX if end is None else max(0.0, end - time.monotonic())
         # Rounded up: a deadline is never early.
-        if not poll.poll(None if left is None else int(left * 1000) + 1) and left is not None:
+        ready = poll.poll(int(min(left, _WAIT_MAX) * 1000) + 1)
+        if not ready and end is not None and time.monotonic() >= end:
             raise TimeoutError(f"{what} for too long")
 
     def recv(self, timeout: float | None = None) -> bytes:
@@ -82,8 +90,8 @@ class Connection:
                 self._wait(select.POLLIN, end, "the peer has sent nothing")
                 continue
             if not data:
-                if self._aborted:
-                    raise ConnectionAbortedError("the connection was aborted on this side")
+                if self._end:
+                    raise ConnectionAbortedError(f"the connection was {self._end} on this side")
                 if not self._stopping:
                     self._parser.finish()
                 raise EOFError("the peer has closed the connection")
@@ -132,17 +140,23 @@ class Connection:
 
     def abort(self) -> None:
         """Reset the connection: the peer sees an error, calls that wait in other threads end."""
-        self._aborted = True
+        self._end = "aborted"
         with suppress(OSError):  # already gone
             self._sock.setsockopt(udpcore.SOL_SOCKET, udpcore.SO_LINGER, struct.pack("ii", 1, 0))
-            # A thread in poll() is not woken by close(). The end of reading is not told to the
-            # peer, the end of writing is; only somebody who waits for room needs that.
-            sending = self._write_lock.locked()
-            self._sock.shutdown(udpcore.SHUT_RDWR if sending else udpcore.SHUT_RD)
-        self._sock.close()
+        self._close()
 
     def close(self) -> None:
-        """Close the connection; what was sent still arrives."""
+        """Close the connection; what was sent still arrives, what waits in other threads ends."""
+        self._end = self._end or "closed"
+        self._close()
+
+    def _close(self) -> None:
+        with suppress(OSError):  # already gone
+            # A thread in poll() is not woken by close(), and keeps the connection open. The end
+            # of reading is not told to the peer, the end of writing is; only somebody who waits
+            # for room needs that.
+            sending = self._write_lock.locked()
+            self._sock.shutdown(udpcore.SHUT_RDWR if sending else udpcore.SHUT_RD)
         self._sock.close()
 
     def __enter__(self) -> Self:
@@ -166,11 +180,11 @@ def connect(
     """Connect to a server that speaks the same framing (default: :class:`LengthPrefix`).
 
     Times in seconds: ``timeout`` for connecting, ``idle_timeout`` for a message to come (None:
-    for ever), ``write_timeout`` for one to go. Raises ``OSError`` (``TimeoutError``,
-    ``ConnectionRefusedError``, ``gaierror``).
+    for ever), ``write_timeout`` for one to go, each above 0. Raises ``OSError``
+    (``TimeoutError``, ``ConnectionRefusedError``, ``gaierror``).
     """
+    framing = framing_or_default(framing)
+    check_timeouts(timeout=timeout, idle_timeout=idle_timeout, write_timeout=write_timeout)
     sock = udpcore.create_connection(address, timeout)
     sock.setsockopt(udpcore.IPPROTO_TCP, udpcore.TCP_NODELAY, 1)
-    return Connection(
-        sock, framing or LengthPrefix(), idle_timeout=idle_timeout, write_timeout=write_timeout
-    )
+    return Connection(sock, framing, idle_timeout=idle_timeout, write_timeout=write_timeout)

@@ -48,11 +48,41 @@ class Framing(Protocol):
         """A parser for one stream."""
 
 
+def framing_or_default(framing: Framing | None) -> Framing:
+    """The framing; raises ``TypeError`` for what is none, before it costs a connection."""
+    if framing is None:
+        return LengthPrefix()
+    if not (hasattr(framing, "compose") and hasattr(framing, "parser")):
+        raise TypeError(f"framing must be a framing such as LengthPrefix(), not {framing!r}")
+    return framing
+
+
+def check_timeouts(**timeouts: float | None) -> None:
+    """Raise for what is neither None nor a number of seconds above 0."""
+    for name, seconds in timeouts.items():
+        if seconds is None:
+            continue
+        if not isinstance(seconds, int | float):
+            raise TypeError(f"{name} must be a number of seconds or None, not {seconds!r}")
+        if not seconds > 0:
+            raise ValueError(f"{name} must be above 0 seconds, or None for ever, not {seconds}")
+
+
 def _check_size(message: Buffer, max_size: int) -> int:
+    if not isinstance(message, Buffer):
+        kind = type(message).__name__
+        raise TypeError(f"a message must be bytes, bytearray or memoryview, not {kind}")
     size = message.nbytes if isinstance(message, memoryview) else len(message)
     if size > max_size:
         raise ValueError(f"a message of {size} bytes exceeds max_size={max_size}")
     return size
+
+
+def _check_max_size(max_size: int) -> None:
+    if not isinstance(max_size, int):
+        raise TypeError(f"max_size must be a number of bytes, not {max_size!r}")
+    if max_size < 1:
+        raise ValueError(f"max_size must be at least 1, not {max_size}")
 
 
 class _Stream:
@@ -115,8 +145,7 @@ class LengthPrefix:
             raise ValueError(f"size must be 1, 2, 4 or 8 bytes, not {self.size}")
         if self.byteorder not in ("big", "little"):
             raise ValueError(f"byteorder must be 'big' or 'little', not {self.byteorder!r}")
-        if self.max_size < 1:
-            raise ValueError(f"max_size must be at least 1, not {self.max_size}")
+        _check_max_size(self.max_size)
         # What the number cannot say cannot be sent.
         largest = (1 << (8 * self.size)) - 1
         object.__setattr__(self, "max_size", min(self.max_size, largest))
@@ -124,6 +153,8 @@ class LengthPrefix:
     def compose(self, message: Buffer) -> bytes:
         """The frame of a message; raises ``ValueError`` if it is too long."""
         size = _check_size(message, self.max_size)
+        if isinstance(message, memoryview) and not message.c_contiguous:
+            message = bytes(message)
         return size.to_bytes(self.size, self.byteorder) + message
 
     def parser(self) -> FrameParser:
@@ -178,10 +209,11 @@ class Delimiter:
     strip_cr: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.delimiter, bytes):
+            raise TypeError(f"the delimiter must be bytes, not {self.delimiter!r}")
         if not self.delimiter:
             raise ValueError("the delimiter must not be empty")
-        if self.max_size < 1:
-            raise ValueError(f"max_size must be at least 1, not {self.max_size}")
+        _check_max_size(self.max_size)
 
     def compose(self, message: Buffer) -> bytes:
         """The frame of a message; raises ``ValueError`` if it is too long or has the mark."""

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import udpcore
 from udpcore.tcp._connection import Connection
-from udpcore.tcp._framing import FrameError, Framing, LengthPrefix
+from udpcore.tcp._framing import FrameError, Framing, check_timeouts, framing_or_default
 from udpcore.tcp._stats import ServerStats
 
 __all__ = ["Server"]
@@ -56,8 +56,9 @@ class Server:
     ) -> None:
         if connections_max < 1:
             raise ValueError(f"connections_max must be at least 1, not {connections_max}")
+        check_timeouts(idle_timeout=idle_timeout, write_timeout=write_timeout)
         self._handler = handler
-        self._framing = framing or LengthPrefix()
+        self._framing = framing_or_default(framing)
         self._idle_timeout = idle_timeout
         self._write_timeout = write_timeout
         family = udpcore.AF_INET6 if ":" in str(address[0]) else udpcore.AF_INET

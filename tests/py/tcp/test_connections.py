@@ -6,6 +6,7 @@ import asyncio
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import uvloop
@@ -13,6 +14,17 @@ import uvloop
 from udpcore import tcp
 
 LINES = tcp.Delimiter(b"\n")
+PATIENCE = 30.0
+
+
+def echo(connection):
+    for message in connection:
+        connection.send(message)
+
+
+async def echo_async(connection):
+    async for message in connection:
+        await connection.send(message)
 
 
 @pytest.fixture
@@ -136,3 +148,48 @@ def test_cancelling_a_receive_loses_no_message():
             await client.close()
 
     asyncio.run(asyncio.wait_for(main(), 30))
+
+
+@pytest.mark.parametrize("end", ["close", "abort"])
+def test_closing_ends_what_waits_in_other_threads(end):
+    told = threading.Event()
+
+    def handler(connection):
+        with pytest.raises((EOFError, ConnectionResetError)):
+            connection.recv()
+        told.set()
+
+    with tcp.Server(handler) as server:
+        client = tcp.connect(server.address)
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client.recv)
+            while not waiting.running():
+                time.sleep(0.001)
+            time.sleep(0.05)
+            getattr(client, end)()
+            assert isinstance(waiting.exception(timeout=PATIENCE), OSError)
+        assert told.wait(PATIENCE)
+
+
+def test_a_timeout_may_be_longer_than_poll_can_count():
+    with (
+        tcp.Server(echo) as server,
+        tcp.connect(server.address, idle_timeout=1e12) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        waiting = pool.submit(client.recv)
+        time.sleep(0.05)
+        client.send(b"hello")
+        assert waiting.result(PATIENCE) == b"hello"
+
+
+def test_a_timeout_of_asyncio_says_what_was_waited_for():
+    async def main():
+        async with (
+            tcp.AsyncServer(echo_async) as server,
+            await tcp.connect_async(server.address) as client,
+        ):
+            with pytest.raises(TimeoutError, match="has not completed a message"):
+                await client.recv(timeout=0.01)
+
+    asyncio.run(main())

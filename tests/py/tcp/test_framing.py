@@ -132,3 +132,20 @@ def test_what_cannot_be_sent_is_refused():
     ):
         with pytest.raises(ValueError, match="must"):
             make()
+
+
+def test_what_is_no_message_is_a_type_error():
+    for framing in (LengthPrefix(), Delimiter()):
+        for wrong in ("text", 5, None, [1, 2]):
+            with pytest.raises(TypeError, match="a message must be bytes"):
+                framing.compose(wrong)
+    with pytest.raises(TypeError, match="delimiter must be bytes, not"):
+        Delimiter("\n")
+    with pytest.raises(TypeError, match="max_size must be a number of bytes"):
+        LengthPrefix(4, "1k")
+
+
+def test_every_second_byte_of_a_buffer_is_a_message_too():
+    view = memoryview(b"a-b-c-")[::2]
+    assert LengthPrefix(1).compose(view) == b"\x03abc"
+    assert Delimiter().compose(view) == b"abc\n"
