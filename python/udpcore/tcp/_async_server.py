@@ -15,7 +15,7 @@ from typing import Any, Self
 
 import udpcore
 from udpcore.tcp._asyncio import CHUNK, AsyncConnection
-from udpcore.tcp._framing import FrameError, Framing, LengthPrefix
+from udpcore.tcp._framing import FrameError, Framing, check_timeouts, framing_or_default
 from udpcore.tcp._stats import ServerStats
 
 __all__ = ["AsyncServer"]
@@ -44,9 +44,10 @@ class AsyncServer:
     ) -> None:
         if connections_max < 1:
             raise ValueError(f"connections_max must be at least 1, not {connections_max}")
+        check_timeouts(idle_timeout=idle_timeout, write_timeout=write_timeout)
         self._handler = handler
         self._wanted = address
-        self._framing = framing or LengthPrefix()
+        self._framing = framing_or_default(framing)
         self._connections_max = connections_max
         self._idle_timeout = idle_timeout
         self._write_timeout = write_timeout
@@ -69,6 +70,8 @@ class AsyncServer:
 
     async def start(self) -> None:
         """Begin to listen. Raises ``OSError`` when the address is taken."""
+        if self._listener is not None:
+            raise RuntimeError(f"it listens on {self._address} already: close() it first")
         family = udpcore.AF_INET6 if ":" in str(self._wanted[0]) else udpcore.AF_INET
         self._listener = udpcore.create_server(self._wanted, family=family)
         self._listener.setblocking(False)
@@ -176,10 +179,12 @@ class AsyncServer:
         for connection in self._serving.values():
             if connection is not None:
                 connection.stop_reading()
-        if self._serving:
-            await asyncio.wait(list(self._serving), timeout=timeout)
-        for task in list(self._serving):
-            task.cancel()
+        try:
+            if self._serving:
+                await asyncio.wait(list(self._serving), timeout=timeout)
+        finally:  # whoever does not want to wait any longer does not want them to go on either
+            for task in list(self._serving):
+                task.cancel()
         if self._serving:
             await asyncio.wait(list(self._serving))
 

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import udpcore
-from udpcore.tcp._framing import Buffer, Framing, LengthPrefix
+from udpcore.tcp._framing import Buffer, Framing, check_timeouts, framing_or_default
 
 __all__ = ["AsyncConnection", "connect_async"]
 
@@ -63,12 +63,18 @@ class AsyncConnection:
         message = self._parser.next_message()
         if message is not None:
             return message
-        async with asyncio.timeout(timeout):
-            return await self._recv()
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                return await self._recv()
+        except TimeoutError:
+            if not limit.expired():  # the network's, not ours
+                raise
+            raise TimeoutError("the peer has not completed a message for too long") from None
 
     async def _recv(self) -> bytes:
         while (message := self._parser.next_message()) is None:
-            data = await self._reader.read(CHUNK)
+            # A reader that is read goes on to ask for more: never again after stop_reading().
+            data = b"" if self._stopping else await self._reader.read(CHUNK)
             if not data:
                 if not self._stopping:
                     self._parser.finish()
@@ -106,7 +112,7 @@ class AsyncConnection:
         if not self._writer.is_closing() and not self._reader.at_eof():
             transport: Any = self._writer.transport
             transport.pause_reading()
-            self._reader.feed_eof()
+            self._reader.feed_eof()  # wakes the task that waits for a message
 
     def abort(self) -> None:
         """Reset the connection and drop what waits to be sent."""
@@ -164,12 +170,14 @@ async def connect_async(
     >>> asyncio.run(main())
     b'hello'
     """
+    framing = framing_or_default(framing)
+    check_timeouts(timeout=timeout, idle_timeout=idle_timeout, write_timeout=write_timeout)
     async with asyncio.timeout(timeout):
         reader, writer = await asyncio.open_connection(*address[:2])
     return AsyncConnection(
         reader,
         writer,
-        framing or LengthPrefix(),
+        framing,
         idle_timeout=idle_timeout,
         write_timeout=write_timeout,
     )

@@ -314,3 +314,70 @@ def test_what_makes_no_sense_is_refused():
         tcp.Server(echo, connections_max=0)
     with pytest.raises(ValueError, match="connections_max"):
         tcp.AsyncServer(echo_async, connections_max=0)
+
+
+def test_a_stop_amid_a_flood_is_no_error():
+    handled: list[int] = []
+    errors: list[Any] = []
+
+    def flood(address: Any, frames: bytes) -> None:
+        with suppress(OSError), socket.create_connection(address) as client:
+            while True:
+                client.sendall(frames)
+
+    async def slow(connection: tcp.AsyncConnection) -> None:
+        async for message in connection:
+            handled.append(len(message))
+            await asyncio.sleep(0.001)
+
+    async def main() -> tcp.ServerStats:
+        asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
+        server = tcp.AsyncServer(slow, framing=FRAMING)
+        await server.start()
+        frames = FRAMING.compose(bytes(5000)) * 100
+        client = asyncio.create_task(asyncio.to_thread(flood, server.address, frames))
+        while len(handled) < 100:
+            await asyncio.sleep(0.01)
+        await server.close(PATIENCE)
+        await client
+        return server.stats
+
+    stats = asyncio.run(main())
+    assert (stats.accepted, stats.finished, errors) == (1, 1, [])
+
+
+def test_a_stop_that_is_cancelled_still_ends_the_handlers():
+    async def stubborn(connection: tcp.AsyncConnection) -> None:
+        await asyncio.Event().wait()
+
+    async def main() -> tcp.ServerStats:
+        server = tcp.AsyncServer(stubborn)
+        await server.start()
+        with pytest.raises(RuntimeError, match=r"listens on .* already"):
+            await server.start()
+        async with await tcp.connect_async(server.address):
+            while server.stats.open == 0:
+                await asyncio.sleep(0.01)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await server.close(PATIENCE)
+            while server.stats.open:
+                await asyncio.sleep(0.01)
+        return server.stats
+
+    assert asyncio.run(main()).aborted == 1
+
+
+@pytest.mark.parametrize("kind", [tcp.Server, tcp.AsyncServer])
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"framing": "lines"}, TypeError),
+        ({"idle_timeout": "1"}, TypeError),
+        ({"idle_timeout": 0}, ValueError),
+        ({"write_timeout": float("nan")}, ValueError),
+    ],
+)
+def test_a_server_that_could_serve_nobody_is_not_made(kind, wrong, error):
+    with pytest.raises(error, match=next(iter(wrong))):
+        kind(echo, **wrong)
