@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import udpcore
+from udpcore._interop import Standard as _Standard
 
 __all__ = ["UDPEndpoint", "open_udp"]
 
@@ -26,6 +27,8 @@ Buffer = bytes | bytearray | memoryview
 
 #: Datagrams taken in one call, and sends or receives after which other tasks have their turn.
 BATCH = 64
+#: The most room a datagram can be given; the longest of UDP have 65,535 bytes.
+BUFSIZE_MAX = 16 << 20
 
 
 class UDPEndpoint:
@@ -114,7 +117,10 @@ class UDPEndpoint:
             raise OSError(errno.EBADF, "the endpoint is closed")
 
     async def _take_turns(self) -> None:
-        """Let other tasks run now and then, though nothing had to be waited for."""
+        """Let other tasks run now and then, though nothing has to be waited for.
+
+        Before anything is taken or sent: whoever is cancelled here has lost nothing.
+        """
         self._turns += 1
         if self._turns >= BATCH:
             self._turns = 0
@@ -177,14 +183,15 @@ class UDPEndpoint:
         """Wait for one datagram: ``(data, address)``.
 
         Raises ``ConnectionRefusedError`` and other errors of the connected peer, each once; the
-        endpoint stays usable. ``OSError`` (``EBADF``) once closed and emptied.
+        endpoint stays usable. ``OSError`` (``EBADF``) once closed and emptied. Cancelled, it has
+        taken nothing.
         """
+        await self._take_turns()
         await self._wait_for_datagram()
         item = self._queue.popleft()
         self._resume()
         if isinstance(item, OSError):
             raise item
-        await self._take_turns()
         return item
 
     async def receive_many(self, max_messages: int = BATCH) -> list[tuple[bytes, Any]]:
@@ -241,9 +248,9 @@ class UDPEndpoint:
         """Send one datagram, to ``address`` or to the connected peer; waits for room if need be.
 
         Raises ``OSError`` from the kernel (``ConnectionRefusedError`` for an earlier datagram
-        nobody wanted, ``EMSGSIZE``); ``EBADF`` once closed. Cancelled while it waits, nothing is
-        sent.
+        nobody wanted, ``EMSGSIZE``); ``EBADF`` once closed. Cancelled, it has sent nothing.
         """
+        await self._take_turns()
         self._check_open()
         if self._senders:
             await self._wait_for_room()
@@ -259,7 +266,7 @@ class UDPEndpoint:
                 self._watch_again()
                 raise
             else:
-                return await self._take_turns()
+                return
 
     async def send_many(self, messages: Iterable[Any]) -> int:
         """Send datagrams with as few calls as possible; return how many.
@@ -268,6 +275,7 @@ class UDPEndpoint:
         Waits until the kernel has taken all. Raises ``OSError`` for a datagram the kernel
         refuses; those before it are sent.
         """
+        await self._take_turns()
         self._check_open()
         left = list(messages)
         sent = 0
@@ -281,7 +289,6 @@ class UDPEndpoint:
             except OSError:
                 self._watch_again()
                 raise
-        await self._take_turns()
         return sent
 
 
@@ -319,7 +326,7 @@ def open_udp(
     local: Address | None = None,
     remote: Address | None = None,
     *,
-    sock: udpcore.socket | None = None,
+    sock: udpcore.socket | _Standard | None = None,
     bufsize: int = 65_536,
     queue_max: int = 1024,
     reuse_port: bool = False,
@@ -328,12 +335,13 @@ def open_udp(
 
     ``local`` is the address to bind to, ``remote`` the one to connect to, each a tuple as for
     ``socket.bind``; host names are resolved without blocking. Neither means any IPv4 address and
-    a free port. ``sock`` takes over a datagram socket instead. ``bufsize``: longer datagrams are
-    cut off. ``queue_max``: datagrams kept while nobody receives; beyond that the kernel's buffer
-    fills, then the kernel drops. ``reuse_port`` lets several processes share the port.
+    a free port. ``sock`` takes over a datagram socket instead, the standard module's too (it is
+    detached then). ``bufsize``: longer datagrams are cut off. ``queue_max``: datagrams kept while
+    nobody receives; beyond that the kernel's buffer fills, then the kernel drops. ``reuse_port``
+    lets several processes share the port.
 
     Raises ``OSError`` when the address is taken, ``gaierror`` for unknown names, ``ValueError``
-    for a size below 1 or ``sock`` together with an address.
+    for a size out of range, ``sock`` together with an address or not for datagrams.
 
     >>> import asyncio
     >>> async def main():
@@ -348,14 +356,22 @@ def open_udp(
     >>> asyncio.run(main())
     True
     """
-    for name, value in (("bufsize", bufsize), ("queue_max", queue_max)):
-        if value < 1:
-            raise ValueError(f"{name} must be at least 1, not {value}")
+    if not 1 <= bufsize <= BUFSIZE_MAX:
+        raise ValueError(f"bufsize must be 1 to {BUFSIZE_MAX} bytes, not {bufsize}")
+    if queue_max < 1:
+        raise ValueError(f"queue_max must be at least 1, not {queue_max}")
     if sock is not None and not (local is None and remote is None):
         raise ValueError("give either sock, or local and remote")
+    if sock is not None and sock.type != udpcore.SOCK_DGRAM:
+        raise ValueError(f"sock must be a datagram socket, not {sock!r}")
 
     async def open_now() -> UDPEndpoint:
-        made = sock if sock is not None else await _make_socket(local, remote, reuse_port)
+        if isinstance(sock, _Standard):
+            made = udpcore.from_stdlib(sock)
+        elif sock is not None:
+            made = sock
+        else:
+            made = await _make_socket(local, remote, reuse_port)
         try:
             return UDPEndpoint(made, bufsize=bufsize, queue_max=queue_max)
         except BaseException:

@@ -8,6 +8,9 @@ import sys
 import udpcore
 from udpcore._face import socket
 
+#: The standard class, whatever ``import socket`` means by now.
+Standard = _standard.socket
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # importing typing would take longer than everything else here
     from types import ModuleType

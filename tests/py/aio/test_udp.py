@@ -296,3 +296,53 @@ def test_what_makes_no_sense_is_refused(run):
             aio.open_udp(LOCAL, sock=sock)
 
     run(main())
+
+
+def test_cancelling_at_every_await_loses_and_doubles_nothing(run):
+    """The pauses for other tasks included, of which there is one in 64 calls."""
+
+    async def main():
+        async with aio.open_udp(LOCAL) as endpoint:
+            got: list[int] = []
+            for number in range(1000):
+                await endpoint.send(b"%d" % number, endpoint.local_address)
+                receiving = asyncio.create_task(endpoint.receive())
+                for _ in range(number % 5):
+                    await asyncio.sleep(0)
+                receiving.cancel()
+                results = await asyncio.gather(receiving, return_exceptions=True)
+                got += [int(result[0]) for result in results if isinstance(result, tuple)]
+            while len(got) < 1000:
+                got.append(int((await endpoint.receive())[0]))
+            assert got == list(range(1000))
+
+            sent = 0
+            for _ in range(500):
+                sending = asyncio.create_task(endpoint.send(b"x", endpoint.local_address))
+                await asyncio.sleep(0)
+                sending.cancel()
+                results = await asyncio.gather(sending, return_exceptions=True)
+                sent += results == [None]
+            await endpoint.send(b"end", endpoint.local_address)
+            while (await endpoint.receive())[0] == b"x":
+                sent -= 1
+            assert sent == 0
+
+    run(main())
+
+
+def test_a_standard_socket_is_taken_over_and_a_stream_is_not(run):
+    async def main():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as standard:
+            standard.bind(LOCAL)
+            async with aio.open_udp(sock=standard) as endpoint:
+                await endpoint.send(b"hello", endpoint.local_address)
+                assert await endpoint.receive() == (b"hello", endpoint.local_address)
+            assert standard.fileno() == -1
+        for module in (socket, udpcore):
+            with module.socket() as stream, pytest.raises(ValueError, match="datagram socket"):
+                aio.open_udp(sock=stream)
+        with pytest.raises(ValueError, match="bufsize must be 1 to 16777216 bytes"):
+            aio.open_udp(bufsize=1 << 40)
+
+    run(main())
