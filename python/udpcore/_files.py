@@ -19,12 +19,13 @@ import hashlib
 import json
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from udpcore._transport import Address, Connection, Listener, connect, listen
+from udpcore._transport import Address, Connection, Listener, Receipt, connect, listen
 
 BLOCK_BYTES = 64 * 1024
 #: A header or an answer is never longer.
@@ -64,7 +65,8 @@ def send_file(
     """Send a file and return its SHA-256 once the receiver has confirmed it.
 
     Raises :class:`TransferError` if the receiver refuses it, TimeoutError if nobody answers,
-    ConnectionError if the connection breaks; calling again continues where it stopped.
+    ConnectionError if the connection breaks; calling again continues where it stopped. `report`
+    is told how much the other end has acknowledged.
     """
     digest = _digest(path)
     for attempt in (1, 2):
@@ -88,18 +90,36 @@ def _send_over(conn: Connection, path: Path, digest: str, report: Report) -> dic
             return answer
         source.seek(have)
         report(path.name, have, size)
-        while block := source.read(BLOCK_BYTES):
-            _send_block(conn, block)
-            have += len(block)
+        for arrived in _send_blocks(conn, source):
+            have += arrived
             report(path.name, have, size)
     return _read_text(conn)
 
 
-def _send_block(conn: Connection, block: bytes) -> None:
+def _send_blocks(conn: Connection, source: BinaryIO) -> Iterator[int]:
+    """Send all there is; gives how many bytes were acknowledged, block by block."""
+    under_way: deque[tuple[Receipt, int]] = deque()
+    while block := source.read(BLOCK_BYTES):
+        under_way.append((_send_block(conn, block), len(block)))
+        while under_way and _has_arrived(under_way[0][0]):
+            yield under_way.popleft()[1]
+    for receipt, length in under_way:
+        if receipt.wait() != "acked":
+            return  # The connection is over: what it said last tells why.
+        yield length
+
+
+def _has_arrived(receipt: Receipt) -> bool:
+    try:
+        return receipt.wait(0) == "acked"
+    except TimeoutError:
+        return False
+
+
+def _send_block(conn: Connection, block: bytes) -> Receipt:
     while True:
         try:
-            conn.send(block, timeout=PATIENCE_SECONDS)
-            return
+            return conn.send(block, timeout=PATIENCE_SECONDS)
         except TimeoutError:
             # A slow receiver is no error; one that is gone has ended the connection.
             if conn.closed is not None:
@@ -114,12 +134,20 @@ def _digest(path: Path) -> str:
 def _read_text(conn: Connection) -> dict[str, Any]:
     text = conn.recv(timeout=None)
     try:
-        value = json.loads(text) if len(text) <= TEXT_BYTES_MAX else None
+        value = _parse(text) if len(text) <= TEXT_BYTES_MAX else None
     except ValueError:
         value = None
     if not isinstance(value, dict):
         raise TransferError("the other end does not speak this protocol")
     return value
+
+
+def _parse(text: bytes) -> Any:
+    """The JSON value of what the peer sent; raises ValueError."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("brackets within brackets within brackets") from None
 
 
 class FileReceiver:
@@ -201,7 +229,7 @@ class FileReceiver:
                 self._changed.notify_all()
 
     def _receive(self, connection: Connection) -> None:
-        header = json.loads(_first(connection))
+        header = _parse(_first(connection))
         name, size, digest = self._checked(header)
         part = self._directory / f".{name}.{digest[:16]}.part"
         with self._turn(part, connection), _open_part(part) as target:

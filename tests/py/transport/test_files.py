@@ -166,6 +166,7 @@ HEADER = {"file": 1, "name": "a", "size": 1, "sha256": "0" * 64}
         *(HEADER | {"size": size} for size in (-1, 2**40, "1", None)),
         *(HEADER | {"sha256": text} for text in ("", "g" * 64, "0" * 63, 0)),
         b" " * 5000,
+        b"[" * 4000,
     ],
 )
 def test_nothing_leaves_the_directory(tmp_path, header):
@@ -210,3 +211,19 @@ def test_a_wrong_secret_and_a_missing_file(tmp_path, source):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "is not a file" in done.stderr
+
+
+def test_the_progress_is_what_has_arrived(tmp_path, source):
+    with (
+        FileReceiver(tmp_path / "in") as receiver,
+        netem.Proxy(receiver.address, rate="20mbit", seed=7) as link,
+    ):
+        seen: list[tuple[float, int]] = []
+        send_file(
+            source,
+            link.address,
+            report=lambda _, done, total: seen.append((time.monotonic(), done)),
+        )
+    # All of it fits the send buffer at once; the link needs 0.6 s.
+    assert seen[-1][1] == SIZE
+    assert seen[-1][0] - seen[0][0] > 0.3
