@@ -10,19 +10,22 @@ from __future__ import annotations
 import asyncio
 import os
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from udpcore._core import TransportConnection, TransportEndpoint
 from udpcore._transport import (
+    SOCK_DGRAM,
     Address,
     Buffer,
     ConnectionStats,
     Fec,
     Mode,
     Outcome,
+    choose,
     client_endpoint,
+    is_name,
 )
 from udpcore._transport import listen as _listen
 
@@ -385,10 +388,7 @@ async def connect(
 
 async def _numeric(address: Address) -> Address:
     """The address with its host looked up, without holding up the loop."""
-    host, port = address[0], address[1]
-    if not host or host.replace(".", "").isdigit() or ":" in host:
+    if not is_name(address):
         return address
     loop = asyncio.get_running_loop()
-    found: Awaitable[list[Any]] = loop.getaddrinfo(host, port, type=2)
-    resolved: Address = (await found)[0][4]
-    return resolved
+    return choose(await loop.getaddrinfo(address[0], address[1], type=SOCK_DGRAM))

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from udpcore._constants import CONSTANTS
 from udpcore._core import TransportConnection, TransportEndpoint, transport_keys
+from udpcore._functions import getaddrinfo
 
 __all__ = [
     "Channel",
@@ -35,6 +37,10 @@ Outcome = Literal["acked", "expired", "lost"]
 Fec = Literal["auto"] | float | None
 Address = tuple[str, int] | tuple[str, int, int, int]
 Buffer = bytes | bytearray | memoryview
+
+#: A hundred years; more is for ever, and no handshake lasts as long.
+HANDSHAKE_SECONDS_MAX = 3_153_600_000.0
+SOCK_DGRAM: int = CONSTANTS["SOCK_DGRAM"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +365,8 @@ def listen(
     """
     if key is not None:
         options["key"] = key
-    return Listener(TransportEndpoint(address, True, _secret(secret), plaintext, options))
+    numeric = _numeric(address)
+    return Listener(TransportEndpoint(numeric, True, _secret(secret), plaintext, options))
 
 
 def connect(
@@ -378,6 +385,7 @@ def connect(
     TimeoutError when nobody answers in time: the address, the secret or the key is wrong (a
     server stays silent then). ``congestion`` and ``options`` as for :func:`listen`.
     """
+    address = _numeric(address)
     endpoint = client_endpoint(address, secret, congestion, timeout, peer_key, plaintext, options)
     raw = endpoint.connect(address)
     raw.wait_connected(timeout)
@@ -405,18 +413,57 @@ def client_endpoint(
     plaintext: bool,
     options: dict[str, Any],
 ) -> TransportEndpoint:
-    """The endpoint of one client, for :func:`connect` here and in ``udpcore.aio``."""
-    local = ("::", 0) if ":" in address[0] else ("0.0.0.0", 0)
+    """The endpoint of one client, for :func:`connect` here and in ``udpcore.aio``.
+
+    `address` is numeric, or wrong: what is wrong with it the endpoint says when it connects.
+    """
+    host = address[0] if isinstance(address, tuple) and address else ""
+    local = ("::", 0) if ":" in str(host) else ("0.0.0.0", 0)
     options = {"congestion": congestion, **options}
     if peer_key is not None:
         options["peer_key"] = peer_key
     if timeout is not None:
-        options.setdefault("handshake_timeout", max(timeout, 0.001))
+        if not isinstance(timeout, int | float) or not timeout >= 0:
+            raise ValueError(f"timeout must be a number of seconds from 0 on, not {timeout!r}")
+        longest = min(max(timeout, 0.001), HANDSHAKE_SECONDS_MAX)
+        options.setdefault("handshake_timeout", longest)
     return TransportEndpoint(local, False, _secret(secret), plaintext, options)
 
 
+def is_name(address: Address) -> bool:
+    """Whether the host has to be looked up; a wrong address has not."""
+    if not (isinstance(address, tuple) and len(address) >= 2 and isinstance(address[0], str)):
+        return False
+    host = address[0]
+    return bool(host) and ":" not in host and not host.replace(".", "").isdigit()
+
+
+def choose(found: list[Any]) -> Address:
+    """One of the addresses of a name, as ``getaddrinfo`` gives them: the first.
+
+    But 127.0.0.1 before ::1, since listeners are there unless they say otherwise.
+    """
+    addresses: list[Address] = [entry[4] for entry in found]
+    if addresses[0][0] == "::1":
+        return next((one for one in addresses if one[0] == "127.0.0.1"), addresses[0])
+    return addresses[0]
+
+
+def _numeric(address: Address) -> Address:
+    """The address with its host looked up, so that its family is known."""
+    if not is_name(address):
+        return address
+    return choose(getaddrinfo(address[0], address[1], type=SOCK_DGRAM))
+
+
 def _secret(secret: str | bytes | None) -> bytes | None:
-    return secret.encode() if isinstance(secret, str) else secret
+    if secret is None:
+        return None
+    if not isinstance(secret, str | bytes | bytearray):
+        raise TypeError(f"secret must be str or bytes, not {type(secret).__name__}")
+    if not secret:
+        raise ValueError("secret must not be empty: leave it out, or give a long random one")
+    return secret.encode() if isinstance(secret, str) else bytes(secret)
 
 
 def _messages(recv_many: Any) -> Iterator[bytes]:

@@ -2,20 +2,21 @@
 
 use std::collections::VecDeque;
 use std::os::fd::IntoRawFd;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use pyo3::buffer::PyBuffer;
 use pyo3::exceptions::{
     PyBrokenPipeError, PyConnectionAbortedError, PyConnectionResetError, PyEOFError,
-    PyTimeoutError, PyTypeError, PyValueError,
+    PyRuntimeError, PyTimeoutError, PyTypeError, PyValueError,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::io::transport::{Connection, Endpoint, Notifier, generate_key};
 use crate::python::peer_address::{os_error, resolve, to_python};
-use crate::python::transport_options::{parse_message, parse_mode, parse_options, parse_security};
+use crate::python::transport_options::{
+    parse_channel, parse_count, parse_message, parse_mode, parse_options, parse_security,
+};
 use crate::python::wait::{parse_timeout, wait_for};
 use crate::transport::{
     CloseReason, Handle, Message, Outcome, Phase, Receipt, SendError, SendOptions,
@@ -23,7 +24,7 @@ use crate::transport::{
 
 /// An endpoint of the transport: socket, connections, thread.
 #[pyclass(frozen, module = "udpcore._core")]
-pub(crate) struct TransportEndpoint(Mutex<Option<Endpoint>>);
+pub(crate) struct TransportEndpoint(Endpoint);
 
 #[pymethods]
 impl TransportEndpoint {
@@ -40,25 +41,23 @@ impl TransportEndpoint {
         let mut config = parse_options(options)?;
         config.security = parse_security(secret, plaintext, options)?;
         config.validate().map_err(|error| PyValueError::new_err(error.to_string()))?;
-        let endpoint = Endpoint::bind(address, config, listens).map_err(|e| os_error(&e))?;
-        Ok(Self(Mutex::new(Some(endpoint))))
+        Endpoint::bind(address, config, listens).map(Self).map_err(|error| os_error(&error))
     }
 
     #[getter]
     fn address<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        self.with(|endpoint| to_python(py, endpoint.local_addr()))?
+        to_python(py, self.0.local_addr())
     }
 
     fn connect(&self, remote: &Bound<'_, PyAny>) -> PyResult<TransportConnection> {
-        let remote = resolve(remote, true)?;
-        self.with(|endpoint| TransportConnection(endpoint.connect(remote)))
+        Ok(TransportConnection(self.here()?.connect(resolve(remote, true)?)))
     }
 
     fn accept(&self, py: Python<'_>, timeout: &Bound<'_, PyAny>) -> PyResult<TransportConnection> {
         let timeout = parse_timeout(timeout)?;
-        let found = wait_for(py, timeout, |slice| match self.with(Endpoint::acceptor) {
-            Ok(waiter) => waiter.accept(slice).map(Some).or(waiter.is_closed().then_some(None)),
-            Err(_) => Some(None),
+        let waiter = self.here()?.acceptor();
+        let found = wait_for(py, timeout, |slice| {
+            waiter.accept(slice).map(Some).or(waiter.is_closed().then_some(None))
         })?;
         match found {
             Some(Some(connection)) => Ok(TransportConnection(connection)),
@@ -68,22 +67,18 @@ impl TransportEndpoint {
     }
 
     fn subscribe(&self) -> PyResult<TransportNotifier> {
-        let notifier = self.with(Endpoint::subscribe)?.map_err(|error| os_error(&error))?;
-        Ok(TransportNotifier(notifier))
+        self.here()?.subscribe().map(TransportNotifier).map_err(|error| os_error(&error))
     }
 
-    fn close(&self, py: Python<'_>) {
-        let endpoint = self.0.lock().map(|mut slot| slot.take()).unwrap_or_default();
-        py.detach(|| {
-            if let Some(endpoint) = endpoint {
-                endpoint.close();
-            }
-        });
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let endpoint = self.here()?;
+        py.detach(|| endpoint.close());
+        Ok(())
     }
 
     fn dropped(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let dict = PyDict::new(py);
-        for (reason, count) in self.with(Endpoint::dropped)? {
+        for (reason, count) in self.here()?.dropped() {
             dict.set_item(format!("{reason:?}"), count)?;
         }
         Ok(dict.unbind())
@@ -91,9 +86,9 @@ impl TransportEndpoint {
 }
 
 impl TransportEndpoint {
-    fn with<T>(&self, look: impl FnOnce(&Endpoint) -> T) -> PyResult<T> {
-        let slot = self.0.lock().map_err(|_| PyValueError::new_err("the endpoint is broken"))?;
-        slot.as_ref().map(look).ok_or_else(|| PyBrokenPipeError::new_err("the endpoint is closed"))
+    fn here(&self) -> PyResult<&Endpoint> {
+        check_process(self.0.process())?;
+        Ok(&self.0)
     }
 }
 
@@ -105,7 +100,8 @@ pub(crate) struct TransportConnection(Connection);
 impl TransportConnection {
     fn wait_connected(&self, py: Python<'_>, timeout: &Bound<'_, PyAny>) -> PyResult<()> {
         let timeout = parse_timeout(timeout)?;
-        match wait_for(py, timeout, |slice| self.0.wait_connected(slice))? {
+        let connection = self.here()?;
+        match wait_for(py, timeout, |slice| connection.wait_connected(slice))? {
             Some(Ok(())) => Ok(()),
             Some(Err(reason)) => Err(closed_error(&reason)),
             None => Err(PyTimeoutError::new_err(CloseReason::HandshakeTimeout.to_string())),
@@ -116,9 +112,9 @@ impl TransportConnection {
     fn send(
         &self,
         data: &Bound<'_, PyAny>,
-        channel: u32,
-        deadline: Option<f64>,
-        priority: u8,
+        channel: &Bound<'_, PyAny>,
+        deadline: &Bound<'_, PyAny>,
+        priority: &Bound<'_, PyAny>,
         fec: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyAny>,
     ) -> PyResult<u64> {
@@ -133,9 +129,9 @@ impl TransportConnection {
     fn send_many(
         &self,
         messages: &Bound<'_, PyAny>,
-        channel: u32,
-        deadline: Option<f64>,
-        priority: u8,
+        channel: &Bound<'_, PyAny>,
+        deadline: &Bound<'_, PyAny>,
+        priority: &Bound<'_, PyAny>,
         fec: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<u64>> {
@@ -155,15 +151,15 @@ impl TransportConnection {
         &self,
         messages: &Bound<'_, PyList>,
         start: usize,
-        channel: u32,
-        deadline: Option<f64>,
-        priority: u8,
+        channel: &Bound<'_, PyAny>,
+        deadline: &Bound<'_, PyAny>,
+        priority: &Bound<'_, PyAny>,
         fec: &Bound<'_, PyAny>,
     ) -> PyResult<Vec<u64>> {
         let options = parse_message(channel, deadline, priority, fec)?;
         let messages = messages.iter().skip(start).take(SEND_NOW_MAX);
         let mut queue = messages.map(|m| bytes_of(&m)).collect::<PyResult<VecDeque<_>>>()?;
-        match self.0.send_many(&mut queue, options) {
+        match self.here()?.send_many(&mut queue, options) {
             Ok(receipts) => Ok(receipts.into_iter().map(|receipt| receipt.0).collect()),
             Err(SendError::Full) => Ok(Vec::new()),
             Err(error) => Err(send_error(&error)),
@@ -174,11 +170,11 @@ impl TransportConnection {
     fn recv_now<'py>(
         &self,
         py: Python<'py>,
-        count: usize,
+        count: &Bound<'_, PyAny>,
         channel: Option<u32>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let mut messages = Vec::new();
-        self.0
+        let (count, mut messages) = (parse_count(count)?, Vec::new());
+        self.here()?
             .recv_many(count, channel, Duration::ZERO, &mut messages)
             .map_err(|error| closed_error(&error.0))?;
         PyList::new(py, messages.iter().map(|message| PyBytes::new(py, &message.data)))
@@ -202,11 +198,11 @@ impl TransportConnection {
     fn recv_many<'py>(
         &self,
         py: Python<'py>,
-        count: usize,
+        count: &Bound<'_, PyAny>,
         timeout: &Bound<'_, PyAny>,
         channel: Option<u32>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let messages = self.take(py, count, timeout, channel)?;
+        let messages = self.take(py, parse_count(count)?, timeout, channel)?;
         PyList::new(py, messages.iter().map(|message| PyBytes::new(py, &message.data)))
     }
 
@@ -218,8 +214,9 @@ impl TransportConnection {
     ) -> PyResult<&'static str> {
         let timeout = parse_timeout(timeout)?;
         let receipt = Receipt(receipt);
+        let connection = self.here()?;
         let known = wait_for(py, timeout, |slice| {
-            Some(self.0.wait_outcome(receipt, slice)).filter(|o| *o != Outcome::Pending)
+            Some(connection.wait_outcome(receipt, slice)).filter(|o| *o != Outcome::Pending)
         })?;
         match known {
             Some(Outcome::Acked) => Ok("acked"),
@@ -229,38 +226,45 @@ impl TransportConnection {
         }
     }
 
-    fn open_channel(&self, channel: u32, mode: &str) -> PyResult<()> {
-        let mode = parse_mode(mode)?;
-        self.0.open_channel(channel, mode).map_err(|error| send_error(&error))?;
-        self.0.claim_channel(channel);
+    fn open_channel(&self, channel: &Bound<'_, PyAny>, mode: &str) -> PyResult<()> {
+        let (channel, mode) = (parse_channel(channel)?, parse_mode(mode)?);
+        let connection = self.here()?;
+        connection.open_channel(channel, mode).map_err(|error| send_error(&error))?;
+        connection.claim_channel(channel);
         Ok(())
     }
 
     fn close(&self, py: Python<'_>, timeout: &Bound<'_, PyAny>) -> PyResult<bool> {
         let timeout = parse_timeout(timeout)?;
-        py.detach(|| self.0.start_close());
-        Ok(wait_for(py, timeout, |slice| self.0.wait_closed(slice))?.is_some())
+        let connection = self.here()?;
+        py.detach(|| connection.start_close());
+        Ok(wait_for(py, timeout, |slice| connection.wait_closed(slice))?.is_some())
     }
 
     /// Begins to close and does not wait.
-    fn start_close(&self, py: Python<'_>) {
-        py.detach(|| self.0.start_close());
+    fn start_close(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.here()?;
+        py.detach(|| connection.start_close());
+        Ok(())
     }
 
-    fn abort(&self, py: Python<'_>) {
-        py.detach(|| self.0.abort());
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.here()?;
+        py.detach(|| connection.abort());
+        Ok(())
     }
 
-    fn close_reason(&self) -> Option<String> {
-        self.0.close_reason().map(|reason| reason.to_string())
+    fn close_reason(&self) -> PyResult<Option<String>> {
+        Ok(self.here()?.close_reason().map(|reason| reason.to_string()))
     }
 
     fn remote<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        self.0.remote().map(|remote| to_python(py, remote)).transpose()
+        self.here()?.remote().map(|remote| to_python(py, remote)).transpose()
     }
 
     fn stats(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
-        let stats = py.detach(|| self.0.stats());
+        let connection = self.here()?;
+        let stats = py.detach(|| connection.stats());
         let dict = PyDict::new(py);
         let counts = [
             ("datagrams_sent", stats.datagrams_sent),
@@ -288,7 +292,7 @@ impl TransportConnection {
             dict.set_item(name, value)?;
         }
         let dropped = PyDict::new(py);
-        for (reason, count) in self.0.dropped() {
+        for (reason, count) in connection.dropped() {
             dropped.set_item(format!("{reason:?}"), count)?;
         }
         dict.set_item("dropped", dropped)?;
@@ -303,6 +307,11 @@ impl TransportConnection {
 }
 
 impl TransportConnection {
+    fn here(&self) -> PyResult<&Connection> {
+        check_process(self.0.process())?;
+        Ok(&self.0)
+    }
+
     /// Hands all messages over, waiting for room where there is none.
     fn push_all(
         &self,
@@ -311,14 +320,15 @@ impl TransportConnection {
         options: SendOptions,
         timeout: Option<Duration>,
     ) -> PyResult<Vec<Receipt>> {
-        let mut receipts = Vec::new();
+        let (connection, mut receipts) = (self.here()?, Vec::new());
         while !queue.is_empty() {
-            match py.detach(|| self.0.send_many(queue, options)) {
+            match py.detach(|| connection.send_many(queue, options)) {
                 Ok(more) if receipts.is_empty() => receipts = more,
                 Ok(more) => receipts.extend(more),
                 Err(SendError::Full) => {
                     let len = queue.front().map_or(0, Vec::len);
-                    let room = wait_for(py, timeout, |s| self.0.wait_room(len, s).then_some(()))?;
+                    let room =
+                        wait_for(py, timeout, |s| connection.wait_room(len, s).then_some(()))?;
                     room.ok_or_else(|| PyTimeoutError::new_err(SendError::Full.to_string()))?;
                 }
                 Err(error) => return Err(send_error(&error)),
@@ -334,10 +344,10 @@ impl TransportConnection {
         timeout: &Bound<'_, PyAny>,
         channel: Option<u32>,
     ) -> PyResult<Vec<Message>> {
-        let timeout = parse_timeout(timeout)?;
+        let (connection, timeout) = (self.here()?, parse_timeout(timeout)?);
         let found = wait_for(py, timeout, |slice| {
             let mut messages = Vec::new();
-            match self.0.recv_many(count, channel, slice, &mut messages) {
+            match connection.recv_many(count, channel, slice, &mut messages) {
                 Ok(()) if messages.is_empty() => None,
                 Ok(()) => Some(Ok(messages)),
                 Err(error) => Some(Err(error)),
@@ -378,6 +388,16 @@ pub(crate) fn transport_keys(py: Python<'_>) -> (Py<PyBytes>, Py<PyBytes>) {
     let key = generate_key();
     let public = key.public();
     (PyBytes::new(py, &key.0).unbind(), PyBytes::new(py, &public.0).unbind())
+}
+
+/// After `fork` the child has the memory of a connection, but not its thread.
+fn check_process(owner: u32) -> PyResult<()> {
+    if owner == std::process::id() {
+        return Ok(());
+    }
+    Err(PyRuntimeError::new_err(format!(
+        "this belongs to process {owner}: a process made by fork() opens its own connections"
+    )))
 }
 
 fn bytes_of(data: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {

@@ -1,10 +1,11 @@
 //! Keyword options of endpoints and messages, as Python writes them, to those of the transport.
 
-use std::time::Duration;
+use std::num::NonZeroUsize;
 
+use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt};
 
 use crate::transport::{
     Config, Congestion, Fec, Micros, Mode, PublicKey, SecretKey, Security, SendOptions,
@@ -29,6 +30,8 @@ const OPTIONS: [&str; 15] = [
     "send_buffer",
 ];
 
+const BYTES: &str = "a number of bytes";
+
 /// Who may connect: `secret`, `plaintext` and, among the options, `key` and `peer_key`.
 pub(super) fn parse_security(
     secret: Option<Vec<u8>>,
@@ -39,7 +42,9 @@ pub(super) fn parse_security(
         let Some(value) = options.get_item(name)?.filter(|value| !value.is_none()) else {
             return Ok(None);
         };
-        let bytes: Vec<u8> = value.extract()?;
+        // Not shown in the error: it may be a key.
+        let wrong = |_| PyTypeError::new_err(format!("{name} must be 32 bytes"));
+        let bytes: Vec<u8> = value.extract().map_err(wrong)?;
         let len = bytes.len();
         let wrong = |_| PyValueError::new_err(format!("{name} must have 32 bytes, not {len}"));
         <[u8; 32]>::try_from(bytes).map(Some).map_err(wrong)
@@ -86,8 +91,9 @@ fn parse_fec(fec: &Bound<'_, PyAny>) -> PyResult<Fec> {
     if let Ok(word) = fec.extract::<String>() {
         return if word == "auto" { Ok(Fec::Auto) } else { Err(wrong()) };
     }
+    // True would be 100 %, which nobody who writes it means.
     let share: f64 = fec.extract().map_err(|_| wrong())?;
-    if (0.0..=3.0).contains(&share) {
+    if !fec.is_instance_of::<PyBool>() && (0.0..=3.0).contains(&share) {
         Ok(Fec::Permille((share * 1000.0).ceil() as u16))
     } else {
         Err(wrong())
@@ -96,25 +102,63 @@ fn parse_fec(fec: &Bound<'_, PyAny>) -> PyResult<Fec> {
 
 /// How a message is to be sent.
 pub(super) fn parse_message(
-    channel: u32,
-    deadline: Option<f64>,
-    priority: u8,
+    channel: &Bound<'_, PyAny>,
+    deadline: &Bound<'_, PyAny>,
+    priority: &Bound<'_, PyAny>,
     fec: &Bound<'_, PyAny>,
 ) -> PyResult<SendOptions> {
-    let (deadline, fec) = (parse_deadline(deadline)?, parse_fec(fec)?);
-    Ok(SendOptions { channel, deadline, priority, fec })
+    let channel = parse_channel(channel)?;
+    let deadline = match deadline.is_none() {
+        true => None,
+        false => Some(parse_seconds("deadline", deadline)?),
+    };
+    let priority = parse("priority", priority, "a number from 0 to 255")?;
+    Ok(SendOptions { channel, deadline, priority, fec: parse_fec(fec)? })
 }
 
-/// A deadline from now on.
-fn parse_deadline(deadline: Option<f64>) -> PyResult<Option<Micros>> {
-    deadline.map(|seconds| parse_seconds("deadline", seconds)).transpose()
+/// The number of a channel; whether it is low enough is the connection's to say.
+pub(super) fn parse_channel(channel: &Bound<'_, PyAny>) -> PyResult<u32> {
+    parse("channel", channel, "a number from 0 to channels_max - 1")
 }
 
-fn parse_seconds(name: &str, seconds: f64) -> PyResult<Micros> {
-    let time = Duration::try_from_secs_f64(seconds).map_err(|_| {
-        PyValueError::new_err(format!("{name} must be seconds from 0 on, not {seconds}"))
-    })?;
-    Ok(Micros(u64::try_from(time.as_micros()).unwrap_or(u64::MAX)))
+/// How many messages are wanted.
+pub(super) fn parse_count(count: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let what = "a number of messages from 1 on";
+    parse("n", count, what).map(NonZeroUsize::get)
+}
+
+/// A value of an option; `what` says which there are.
+fn parse<'py, T: FromPyObjectOwned<'py>>(
+    name: &str,
+    value: &Bound<'py, PyAny>,
+    what: &str,
+) -> PyResult<T> {
+    value.extract().map_err(|_| {
+        let given = value.repr().map_or_else(|_| "?".into(), |text| text.to_string());
+        let text = format!("{name} must be {what}, not {given}");
+        let is_number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
+        if is_number { PyValueError::new_err(text) } else { PyTypeError::new_err(text) }
+    })
+}
+
+fn parse_seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Micros> {
+    let seconds: f64 = parse(name, value, "a number of seconds")?;
+    let most = Micros::MAX.as_secs_f64();
+    if !(0.0..=most).contains(&seconds) {
+        let text = format!("{name} must be 0 to {most} seconds, not {seconds:?}");
+        return Err(PyValueError::new_err(text));
+    }
+    Ok(Micros((seconds * 1e6) as u64))
+}
+
+fn parse_congestion(value: &Bound<'_, PyAny>) -> PyResult<Congestion> {
+    let what = "'cubic', 'bbr' or 'new_reno'";
+    match parse::<String>("congestion", value, what)?.as_str() {
+        "cubic" => Ok(Congestion::Cubic),
+        "new_reno" => Ok(Congestion::NewReno),
+        "bbr" => Ok(Congestion::Bbr),
+        other => Err(PyValueError::new_err(format!("congestion must be {what}, not {other:?}"))),
+    }
 }
 
 /// The keyword options; `key` and `peer_key` are [`parse_security`]'s.
@@ -123,33 +167,20 @@ pub(super) fn parse_options(options: &Bound<'_, PyDict>) -> PyResult<Config> {
     for (name, value) in options.iter() {
         let name: String = name.extract()?;
         match name.as_str() {
-            "congestion" => {
-                config.congestion = match value.extract::<String>()?.as_str() {
-                    "cubic" => Congestion::Cubic,
-                    "new_reno" => Congestion::NewReno,
-                    "bbr" => Congestion::Bbr,
-                    other => {
-                        return Err(PyValueError::new_err(format!(
-                            "congestion must be 'cubic', 'bbr' or 'new_reno', not {other:?}"
-                        )));
-                    }
-                }
-            }
-            "idle_timeout" => config.idle_timeout = parse_seconds(&name, value.extract()?)?,
-            "keep_alive" => config.keep_alive = parse_seconds(&name, value.extract()?)?,
-            "handshake_timeout" => {
-                config.handshake_timeout = parse_seconds(&name, value.extract()?)?;
-            }
-            "ack_delay_max" => config.ack_delay_max = parse_seconds(&name, value.extract()?)?,
-            "channels_max" => config.channels_max = value.extract()?,
-            "ecn" => config.ecn = value.extract()?,
+            "congestion" => config.congestion = parse_congestion(&value)?,
+            "idle_timeout" => config.idle_timeout = parse_seconds(&name, &value)?,
+            "keep_alive" => config.keep_alive = parse_seconds(&name, &value)?,
+            "handshake_timeout" => config.handshake_timeout = parse_seconds(&name, &value)?,
+            "ack_delay_max" => config.ack_delay_max = parse_seconds(&name, &value)?,
+            "linger" => config.linger = parse_seconds(&name, &value)?,
+            "channels_max" => config.channels_max = parse(&name, &value, "1 to 65536")?,
+            "ecn" => config.ecn = parse(&name, &value, "True or False")?,
             "key" | "peer_key" => {}
-            "linger" => config.linger = parse_seconds(&name, value.extract()?)?,
-            "message_len_max" => config.message_len_max = value.extract()?,
-            "receive_window" => config.receive_window = value.extract()?,
-            "channel_window" => config.channel_window = value.extract()?,
-            "send_buffer" => config.send_buffer = value.extract()?,
-            "datagram_len_max" => config.datagram_len_max = value.extract()?,
+            "message_len_max" => config.message_len_max = parse(&name, &value, BYTES)?,
+            "receive_window" => config.receive_window = parse(&name, &value, BYTES)?,
+            "channel_window" => config.channel_window = parse(&name, &value, BYTES)?,
+            "send_buffer" => config.send_buffer = parse(&name, &value, BYTES)?,
+            "datagram_len_max" => config.datagram_len_max = parse(&name, &value, "1200 to 65507")?,
             _ => {
                 let known = OPTIONS.join(", ");
                 let text = format!("unknown option {name:?}: the options are {known}");

@@ -1,12 +1,17 @@
 //! What can be chosen about connections, with defaults that suit the internet.
 
 use super::congestion::Congestion;
+use super::connection::ACK_DELAY_MAX_BELIEVED;
 use super::crypto::{Keys, PACKETS_PER_KEY, PACKETS_PER_KEY_MAX, PublicKey, SecretKey, Suite};
 use super::flow_control::MESSAGE_COST;
 use super::time::Micros;
 use crate::wire::transport::{CHANNELS_MAX, MESSAGE_LEN_MAX, Params};
 
 const MIB: u64 = 1 << 20;
+/// What is granted in all must stay below the largest varint.
+const WINDOW_MAX: u64 = 1 << 48;
+/// RFC 768: a UDP datagram holds no more over IPv4.
+const DATAGRAM_LEN_MAX: u16 = 65_507;
 
 /// Who may connect and what an eavesdropper sees.
 #[derive(Clone, Debug, Default)]
@@ -155,10 +160,16 @@ impl Config {
             "at least channel_window",
         )?;
         check(
-            self.datagram_len_max >= super::mtu::MTU_BASE,
+            self.receive_window <= WINDOW_MAX,
+            "receive_window",
+            self.receive_window,
+            "at most 2^48",
+        )?;
+        check(
+            (super::mtu::MTU_BASE..=DATAGRAM_LEN_MAX).contains(&self.datagram_len_max),
             "datagram_len_max",
             self.datagram_len_max.into(),
-            "at least 1200",
+            "1200 to 65507",
         )?;
         check(
             (1..=PACKETS_PER_KEY_MAX).contains(&self.packets_per_key),
@@ -171,7 +182,23 @@ impl Config {
             "handshake_timeout",
             self.handshake_timeout.0,
             "above zero",
-        )
+        )?;
+        check(
+            self.ack_delay_max <= ACK_DELAY_MAX_BELIEVED,
+            "ack_delay_max",
+            self.ack_delay_max.0,
+            "at most 1000000 µs, more the peer does not believe",
+        )?;
+        let rule = "at most a hundred years, in µs; 0 is never";
+        for (name, time) in [
+            ("idle_timeout", self.idle_timeout),
+            ("keep_alive", self.keep_alive),
+            ("handshake_timeout", self.handshake_timeout),
+            ("linger", self.linger),
+        ] {
+            check(time <= Micros::MAX, name, time.0, rule)?;
+        }
+        Ok(())
     }
 
     /// What the peer is told.
@@ -198,5 +225,20 @@ mod tests {
         let small = Config { channel_window: 1000, ..Config::default() };
         let error = small.validate().expect_err("too small");
         assert!(error.to_string().starts_with("channel_window is 1000: it must be at least"));
+    }
+
+    #[test]
+    fn what_no_handshake_can_say_is_refused_before() {
+        let (end, default) = (Micros(u64::MAX), Config::default());
+        let window = u64::MAX;
+        for (name, config) in [
+            ("receive_window", Config { receive_window: window, ..default.clone() }),
+            ("ack_delay_max", Config { ack_delay_max: Micros::from_secs(2), ..default.clone() }),
+            ("idle_timeout", Config { idle_timeout: end, ..default.clone() }),
+            ("linger", Config { linger: end, ..default.clone() }),
+            ("datagram_len_max", Config { datagram_len_max: 65_508, ..default.clone() }),
+        ] {
+            assert_eq!(config.validate().expect_err(name).name, name);
+        }
     }
 }

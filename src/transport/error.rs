@@ -59,7 +59,7 @@ pub enum CloseReason {
     #[error("closed by the peer")]
     Peer,
     /// The peer closed it with an error.
-    #[error("closed by the peer with code {code}: {reason}")]
+    #[error("{}", peer_error(*code, reason))]
     PeerError {
         /// See [`code`].
         code: u64,
@@ -74,13 +74,21 @@ pub enum CloseReason {
     IdleTimeout,
     /// No answer to the handshake.
     #[error(
-        "no answer to the handshake: wrong address, wrong secret (a server stays silent then), \
-         or the peer is down"
+        "no answer to the handshake: wrong address, wrong secret or key, or plaintext at one end \
+         only (a server stays silent then), or the peer is down"
     )]
     HandshakeTimeout,
     /// The peer broke the protocol.
     #[error("the peer broke the protocol: {0}")]
     PeerFault(#[from] PeerFault),
+}
+
+fn peer_error(code: u64, reason: &str) -> String {
+    match (code, reason) {
+        (code::ABORTED, "") => "aborted by the peer".into(),
+        (code, "") => format!("closed by the peer with code {code}"),
+        (code, reason) => format!("closed by the peer with code {code}: {reason}"),
+    }
 }
 
 impl CloseReason {

@@ -25,6 +25,10 @@ impl Micros {
     /// No time at all.
     pub const ZERO: Self = Self(0);
 
+    /// The longest time that can be asked for, a hundred years: what a clock and it add up to
+    /// still fits a varint.
+    pub const MAX: Self = Self::from_secs(100 * 365 * 86_400);
+
     /// So many milliseconds.
     pub const fn from_ms(ms: u64) -> Self {
         Self(ms * 1000)

@@ -24,6 +24,9 @@ pub struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        if self.owner.shared.is_copy() {
+            return;
+        }
         // Marked first: whatever happens next to the connection makes the thread look at it.
         if let Some(entry) = self.owner.shared.lock().entries.get_mut(&self.handle) {
             entry.is_abandoned = true;
@@ -35,6 +38,11 @@ impl Drop for Connection {
 impl Connection {
     pub(super) fn new(owner: Arc<Owner>, handle: Handle, watch: Arc<Watch>) -> Self {
         Self { owner, handle, watch }
+    }
+
+    /// The process it belongs to: a copy that `fork` makes must not be used.
+    pub fn process(&self) -> u32 {
+        self.owner.shared.process
     }
 
     /// Calls `look` until it finds something or `timeout` is over; in between it waits for a
@@ -83,6 +91,9 @@ impl Connection {
         let shared = &self.owner.shared;
         let now = shared.now();
         let mut state = shared.lock();
+        if state.is_over {
+            return Err(SendError::Closed);
+        }
         let connection = state.machine.connection_mut(self.handle).ok_or(SendError::Closed)?;
         let receipt = connection.send(now, data, options);
         shared.wake(&mut state);
@@ -92,7 +103,8 @@ impl Connection {
     /// Takes as many messages as fit, in order, under one lock; the rest stays in `messages`.
     ///
     /// # Errors
-    /// As [`send`](Self::send), if not even the first was taken.
+    /// [`SendError::Full`] if not even the first was taken; as [`send`](Self::send) for one that
+    /// never will be, those before it are sent.
     pub fn send_many(
         &self,
         messages: &mut std::collections::VecDeque<Vec<u8>>,
@@ -101,13 +113,23 @@ impl Connection {
         let shared = &self.owner.shared;
         let now = shared.now();
         let mut state = shared.lock();
+        if state.is_over {
+            return Err(SendError::Closed);
+        }
         let connection = state.machine.connection_mut(self.handle).ok_or(SendError::Closed)?;
         let mut receipts = Vec::with_capacity(messages.len());
         while let Some(next) = messages.front_mut() {
             if !connection.has_room(next.len()) {
                 break;
             }
-            receipts.push(connection.send(now, std::mem::take(next), options)?);
+            match connection.send(now, std::mem::take(next), options) {
+                Ok(receipt) => receipts.push(receipt),
+                Err(error) => {
+                    // Those before it are to go out now, not when something else happens.
+                    shared.wake(&mut state);
+                    return Err(error);
+                }
+            }
             messages.pop_front();
         }
         shared.wake(&mut state);
@@ -178,7 +200,9 @@ impl Connection {
     pub fn wait_outcome(&self, receipt: Receipt, timeout: Duration) -> Outcome {
         let known = self.wait_for(timeout, |state| {
             let connection = state.machine.connection(self.handle)?;
-            Some(connection.outcome(receipt)).filter(|outcome| *outcome != Outcome::Pending)
+            let known = connection.outcome(receipt);
+            let over = state.is_over.then_some(Outcome::Lost);
+            Some(known).filter(|outcome| *outcome != Outcome::Pending).or(over)
         });
         known.unwrap_or(Outcome::Pending)
     }

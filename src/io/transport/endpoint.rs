@@ -56,6 +56,9 @@ pub(super) struct Owner {
 
 impl Drop for Owner {
     fn drop(&mut self) {
+        if self.shared.is_copy() {
+            return;
+        }
         let now = self.shared.now();
         let mut state = self.shared.lock();
         state.is_closing = true;
@@ -96,6 +99,11 @@ impl Endpoint {
             .name(format!("udp-transport-{}", local_addr.port()))
             .spawn(move || driver.run(&theirs))?;
         Ok(Self { owner: Arc::new(Owner { shared }), local_addr })
+    }
+
+    /// The process it belongs to: a copy that `fork` makes must not be used.
+    pub fn process(&self) -> u32 {
+        self.owner.shared.process
     }
 
     /// The address it is bound to.

@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) accepted: Condvar,
     waker: Waker,
     start: Instant,
+    /// The process whose thread serves it.
+    pub(super) process: u32,
 }
 
 impl Shared {
@@ -70,7 +72,14 @@ impl Shared {
             accepted: Condvar::new(),
             waker,
             start: Instant::now(),
+            process: std::process::id(),
         }
+    }
+
+    /// Whether this is a copy that `fork` made: nothing serves it, and whoever held the lock
+    /// then never gives it back.
+    pub(super) fn is_copy(&self) -> bool {
+        self.process != std::process::id()
     }
 
     pub(super) fn now(&self) -> Time {
@@ -113,9 +122,10 @@ impl State {
         Arc::clone(&entry.watch)
     }
 
-    /// Digests the machine's events. Returns whether connections came in.
-    pub(super) fn collect_events(&mut self) -> bool {
-        let mut has_incoming = false;
+    /// Digests the machine's events. Returns whether connections came in, and whether some came
+    /// too late and are to be told so.
+    pub(super) fn collect_events(&mut self, now: Time) -> (bool, bool) {
+        let (mut has_incoming, mut has_late) = (false, false);
         while let Some((handle, event)) = self.machine.poll_event() {
             let is_new = !self.entries.contains_key(&handle);
             self.watch(handle);
@@ -123,7 +133,13 @@ impl State {
             match event {
                 ConnectionEvent::Connected => {
                     entry.is_connected = true;
-                    if is_new {
+                    if is_new && self.is_closing {
+                        // Nobody will accept it, and the peer must not believe so.
+                        has_late = true;
+                        if let Some(connection) = self.machine.connection_mut(handle) {
+                            connection.close(now);
+                        }
+                    } else if is_new {
                         self.incoming.push_back(handle);
                         has_incoming = true;
                         self.subscriber.tell(None);
@@ -134,7 +150,7 @@ impl State {
             entry.watch.changed.notify_all();
             self.subscriber.tell(Some(handle));
         }
-        has_incoming
+        (has_incoming, has_late)
     }
 
     /// Wakes those who wait for a message or a receipt of a connection in which one came.

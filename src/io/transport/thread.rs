@@ -41,6 +41,22 @@ pub(super) struct Driver {
     qlog: Option<QlogFiles>,
 }
 
+/// Tells everybody that nothing will change any more when the thread ends, however it does: were
+/// there a bug that makes it panic, nobody would wait for ever.
+struct Over<'a>(&'a Shared);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.is_over = true;
+        for entry in state.entries.values() {
+            entry.watch.changed.notify_all();
+        }
+        state.subscriber.tell(None);
+        self.0.accepted.notify_all();
+    }
+}
+
 impl Driver {
     pub(super) fn new(
         socket: UdpSocket,
@@ -56,6 +72,7 @@ impl Driver {
 
     /// Runs until the endpoint is closed and its connections are over.
     pub(super) fn run(mut self, shared: &Shared) {
+        let _over = Over(shared);
         loop {
             let received = self.receive(shared);
             let Some(deadline) = self.fill(shared) else { break };
@@ -77,13 +94,6 @@ impl Driver {
             }
             shared.lock().is_asleep = false;
         }
-        let mut state = shared.lock();
-        state.is_over = true;
-        for entry in state.entries.values() {
-            entry.watch.changed.notify_all();
-        }
-        state.subscriber.tell(None);
-        shared.accepted.notify_all();
     }
 
     fn write_traces(&mut self, shared: &Shared) {
@@ -127,10 +137,14 @@ impl Driver {
             written += bytes.len();
             self.outbox.push_back(Batch { remote, ecn, bytes, segment_len });
         }
-        if state.collect_events() {
+        let (has_incoming, has_late) = state.collect_events(now);
+        if has_incoming {
             shared.accepted.notify_all();
         }
         state.notify();
+        if has_late {
+            return Some(Some(Duration::ZERO));
+        }
         let all_over = state.entries.values().all(|entry| entry.closed.is_some());
         if state.is_closing && all_over && self.outbox.is_empty() && state.machine.is_quiet() {
             return None;

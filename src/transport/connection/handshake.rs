@@ -217,4 +217,4 @@ const REPEAT_AFTER_MAX: Micros = Micros::from_ms(2000);
 
 /// A peer that says it holds acknowledgements back longer is not believed: our probes would
 /// wait for it.
-const ACK_DELAY_MAX_BELIEVED: Micros = Micros::from_ms(1000);
+pub(in crate::transport) const ACK_DELAY_MAX_BELIEVED: Micros = Micros::from_ms(1000);

@@ -14,6 +14,7 @@ mod receive;
 mod recovery;
 mod transmit;
 
+pub(super) use handshake::ACK_DELAY_MAX_BELIEVED;
 pub(crate) use handshake::{Handshake, Hello, INIT_LEN};
 pub use transmit::Transmit;
 pub(crate) use transmit::reset_token;

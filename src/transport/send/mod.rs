@@ -57,8 +57,14 @@ pub enum SendError {
         /// The highest there is.
         max: u64,
     },
+    /// The deadline is further away than any clock goes.
+    #[error("a deadline of {deadline:?} is too far away: leave it out")]
+    TooFar {
+        /// The deadline asked for.
+        deadline: Micros,
+    },
     /// The channel is in use with another mode.
-    #[error("channel {channel} is {mode:?}: its mode cannot change")]
+    #[error("channel {channel} is {mode}: its mode cannot change")]
     ModeConflict {
         /// The channel.
         channel: u32,

@@ -52,6 +52,17 @@ pub enum Mode {
     Unreliable,
 }
 
+impl std::fmt::Display for Mode {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Ordered => "ordered",
+            Self::Unordered => "unordered",
+            Self::Sequenced => "sequenced",
+            Self::Unreliable => "unreliable",
+        })
+    }
+}
+
 impl Mode {
     fn from_bits(bits: u8) -> Self {
         match bits & 3 {

@@ -63,7 +63,7 @@ def test_channels_have_their_own_messages_and_modes(pair):
     client.send(b"zero")
     assert server.recv(timeout=10) == b"zero"
     assert theirs.recv(timeout=10) == b"three"
-    with pytest.raises(ValueError, match="channel 3 is Unordered: its mode cannot change"):
+    with pytest.raises(ValueError, match="channel 3 is unordered: its mode cannot change"):
         client.channel(3, "ordered")
     with pytest.raises(ValueError, match="channel 999999 does not exist"):
         client.send(b"", channel=999_999)
@@ -86,7 +86,7 @@ def test_close_delivers_what_was_accepted_and_ends_the_peers_loop(pair):
 def test_abort_is_told_to_the_peer(pair):
     client, server = pair
     client.abort()
-    with pytest.raises(ConnectionResetError, match="code 4"):
+    with pytest.raises(ConnectionResetError, match="aborted by the peer"):
         server.recv(timeout=10)
 
 
@@ -110,7 +110,7 @@ def test_timeouts_and_bad_arguments(pair):
     assert 0.09 < time.monotonic() - begin < 5
     with pytest.raises(TypeError, match="bytes-like, not str"):
         client.send("text")
-    with pytest.raises(ValueError, match="deadline must be seconds"):
+    with pytest.raises(ValueError, match="deadline must be 0 to"):
         client.send(b"", deadline=-1)
     with pytest.raises(TypeError, match="unknown option"):
         listen(conjestion="cubic")

@@ -9,7 +9,7 @@ use crate::transport::fec_control::FecPath;
 use crate::transport::flow_control::{Credit, cost};
 use crate::transport::receipts::{Outcome, Receipt, Receipts};
 use crate::transport::sent::SentFrame;
-use crate::transport::time::Time;
+use crate::transport::time::{Micros, Time};
 use crate::wire::transport::{Frame, Mode, MsgHead};
 use fec::write_repair;
 use std::collections::{BTreeMap, BTreeSet};
@@ -152,6 +152,9 @@ impl Outbox {
         let SendOptions { channel: id, deadline, priority, fec } = options;
         if data.len() as u64 > self.limits.message_len_max {
             return Err(SendError::TooLong { len: data.len(), max: self.limits.message_len_max });
+        }
+        if let Some(deadline) = deadline.filter(|deadline| *deadline > Micros::MAX) {
+            return Err(SendError::TooFar { deadline });
         }
         if !self.channels.contains_key(&id) {
             self.open(id, Mode::Ordered)?;
