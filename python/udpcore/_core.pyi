@@ -574,7 +574,10 @@ class DatagramBatch(Buffer):
 
 @final
 class Datagram:
-    """One received datagram and what the kernel tells about it; None for what it does not."""
+    """One received datagram and what the kernel tells about it; None for what it does not.
+
+    ``overflow`` is None, too, as long as the full receive queue has cost no datagram.
+    """
 
     __match_args__: ClassVar[tuple[str, str]] = ("data", "address")
     @property

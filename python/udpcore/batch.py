@@ -110,7 +110,8 @@ def observe(
 
     ``timestamps``: when it arrived (``SO_TIMESTAMPNS``). ``packet_info``: at which interface,
     for which address. ``tos``: the type-of-service octet, with ECN. ``ttl``: the hop limit.
-    ``overflow``: how many datagrams the full receive queue has cost so far. ``errors``: keep
+    ``overflow``: how many datagrams the full receive queue has cost so far; nothing is told
+    before the first. ``errors``: keep
     ICMP errors for :func:`read_errors`; pending ones are also raised by the next call on the
     socket, for unconnected sockets too.
 

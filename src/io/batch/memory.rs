@@ -7,8 +7,8 @@
 use std::os::fd::RawFd;
 use std::sync::{Mutex, PoisonError};
 
-use super::SOL_UDP;
 use super::runs::RUN_BYTES_MAX;
+use super::{SOL_UDP, UDP_SEGMENT};
 use crate::io::socket::sys::{socket_option, socket_option_bytes};
 
 /// Sockets remembered; two whose cookies end alike take turns.
@@ -34,13 +34,19 @@ fn with_entry<T>(cookie: u64, change: impl FnOnce(&mut Entry) -> T) -> T {
     change(&mut table[cookie as usize % SOCKETS_MAX])
 }
 
+/// Whether the kernel cuts runs on this socket. One that does not know the option (before Linux
+/// 4.18) must be asked first: it would not refuse a run, but send it as one datagram.
+fn segments(fd: RawFd) -> bool {
+    socket_option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL) == Ok(SOL_UDP)
+        && socket_option(fd, SOL_UDP, UDP_SEGMENT).is_ok()
+}
+
 /// The longest segment to try on this socket; 0 for one that does not segment at all.
 pub(super) fn segment_max(fd: RawFd) -> usize {
     let Some(cookie) = cookie_of(fd) else { return 0 };
     let known = with_entry(cookie, |entry| (entry.cookie == cookie).then_some(entry.segment_max));
     known.unwrap_or_else(|| {
-        let protocol = socket_option(fd, libc::SOL_SOCKET, libc::SO_PROTOCOL);
-        let segment_max = if protocol == Ok(SOL_UDP) { RUN_BYTES_MAX } else { 0 };
+        let segment_max = if segments(fd) { RUN_BYTES_MAX } else { 0 };
         with_entry(cookie, |entry| *entry = Entry { cookie, segment_max });
         segment_max
     })

@@ -49,6 +49,13 @@ def test_what_was_not_asked_for_is_none(pair):
     assert batch.receive(receiver)[0].tos is None
 
 
+def test_numbers_out_of_range_are_named(pair):
+    sender, receiver = pair
+    for name, wrong in (("tos", 256), ("tos", -1), ("interface", -1), ("interface", 2**32)):
+        with pytest.raises(ValueError, match=f"{name} must be 0 to .*, not {wrong}"):
+            batch.sendmmsg(sender, [(b"x", receiver.getsockname())], **{name: wrong})
+
+
 def test_ecn_of_each_datagram_of_a_run(pair):
     sender, receiver = pair
     batch.observe(receiver, tos=True)

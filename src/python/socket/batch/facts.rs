@@ -11,7 +11,7 @@ use crate::io::batch::facts::Facts;
 /// arrived, nanoseconds since 1970; `interface`: number of the interface it arrived at;
 /// `destination`: the IP address it was sent to; `tos`: the type-of-service octet, `dscp` its
 /// upper six bits (RFC 2474), `ecn` its lower two (RFC 3168); `ttl`: the hop limit on arrival;
-/// `overflow`: how many datagrams the socket's full queue has cost so far.
+/// `overflow`: how many datagrams the socket's full queue has cost so far, None before the first.
 #[pyclass(frozen, module = "udpcore.batch")]
 pub(crate) struct Datagram {
     #[pyo3(get)]

@@ -119,16 +119,24 @@ pub(crate) fn mmsg_send(
     sock: &Bound<'_, PyAny>,
     messages: &Bound<'_, PyAny>,
     flags: c_int,
-    tos: Option<u8>,
+    tos: Option<i64>,
     source: Option<&str>,
-    interface: u32,
+    interface: i64,
 ) -> PyResult<usize> {
     let handle = Handle::of(sock)?;
+    let tos = tos.map(|tos| number("tos", tos, u8::MAX)).transpose()?;
+    let interface = number("interface", interface, u32::MAX)?;
     let control = control_of(&handle, tos, source, interface)?;
     match messages.cast::<DatagramBatch>() {
         Ok(batch) => send_batch(&handle, batch, control, flags),
         Err(_) => send_messages(&handle, messages, control, flags),
     }
+}
+
+/// An argument that must not be above `max`.
+fn number<T: TryFrom<i64> + std::fmt::Display>(name: &str, value: i64, max: T) -> PyResult<T> {
+    T::try_from(value)
+        .map_err(|_| PyValueError::new_err(format!("{name} must be 0 to {max}, not {value}")))
 }
 
 /// Sends what a batch holds, each datagram to the address it came from.
