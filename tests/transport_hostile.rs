@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use support::meeting::Meeting;
 use udpcore::transport::{
     CloseReason, Config, ConnectionEvent, DropReason, Ecn, Endpoint, Micros, Mode, Outcome,
-    Security, SendOptions, Time,
+    SecretKey, Security, SendOptions, Time,
 };
 
 const SECOND: Micros = Micros::from_secs(1);
@@ -220,6 +220,19 @@ fn a_server_that_forgot_resets_and_the_client_knows_at_once() {
     meeting.exchange(|_| {});
     assert_eq!(meeting.client_closed(), Some(CloseReason::Reset));
     assert_eq!(meeting.outcome(receipt), Outcome::Lost);
+}
+
+#[test]
+fn a_keep_alive_is_long_enough_to_be_answered_with_a_reset() {
+    let security = Security::anonymous().with_own_key(SecretKey([7; 32]));
+    let config = Config { security, keep_alive: SECOND, ..Config::default() };
+    let mut meeting = Meeting::new(&config);
+    meeting.send(b"hello".to_vec(), SendOptions::default());
+    meeting.exchange(|_| {});
+    meeting.forget_server_side();
+    meeting.sleep(SECOND * 2);
+    meeting.exchange(|_| {});
+    assert_eq!(meeting.client_closed(), Some(CloseReason::Reset));
 }
 
 #[test]

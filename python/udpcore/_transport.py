@@ -161,6 +161,10 @@ class Channel:
 class Connection:
     """A connection: send messages, receive messages, from any thread.
 
+    Close it, best with ``with``: a program that ends without that loses what is not acknowledged,
+    and its peer waits for its idle timeout. It belongs to its process: one made by ``fork`` has
+    to open its own (RuntimeError).
+
     >>> with listen(secret="correct horse") as server:
     ...     with connect(server.address, secret="correct horse") as conn:
     ...         there = server.accept(timeout=5.0)
@@ -343,8 +347,9 @@ def listen(
 
     With ``secret`` only peers that know it get an answer; it should be long and random. Without
     one the connection is encrypted, but anybody may connect. ``key`` (see :func:`generate_keys`)
-    lets clients that know the public key be sure of this server. ``plaintext=True`` does not
-    encrypt at all: for teaching.
+    lets clients that know the public key be sure of this server, and a server that is started
+    anew with it tell its former clients at once that their connections are gone; no two servers
+    share one. ``plaintext=True`` does not encrypt at all: for teaching.
 
     ``congestion`` is how fast this end sends, and when to choose it:
 

@@ -6,6 +6,7 @@ use super::crypto::{Keys, PACKETS_PER_KEY, PACKETS_PER_KEY_MAX, PublicKey, Secre
 use super::flow_control::MESSAGE_COST;
 use super::time::Micros;
 use crate::wire::transport::{CHANNELS_MAX, MESSAGE_LEN_MAX, Params};
+use ring::hmac;
 
 const MIB: u64 = 1 << 20;
 /// What is granted in all must stay below the largest varint.
@@ -49,6 +50,14 @@ impl Security {
     pub fn with_pinned_server(mut self, key: PublicKey) -> Self {
         self.keys.pinned = Some(key);
         self
+    }
+
+    /// RFC 9000 §10.3.2: with a key of its own a server that has lost its state can still tell its
+    /// former clients so.
+    pub(crate) fn reset_key(&self) -> Option<hmac::Key> {
+        let own = self.keys.own.as_ref()?;
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &own.0), b"udpcore 1 reset");
+        Some(hmac::Key::new(hmac::HMAC_SHA256, tag.as_ref()))
     }
 
     pub(crate) fn keys(&self) -> &Keys {

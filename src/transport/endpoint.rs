@@ -103,7 +103,8 @@ impl Endpoint {
             rng.fill_bytes(&mut bytes);
             hmac::Key::new(hmac::HMAC_SHA256, &bytes)
         };
-        let (reset_key, cookie_key) = (Arc::new(key()), key());
+        let (drawn, cookie_key) = (key(), key());
+        let reset_key = Arc::new(config.security.reset_key().unwrap_or(drawn));
         Ok(Self {
             config: Arc::new(config),
             limits: EndpointLimits::default(),

@@ -13,9 +13,12 @@ use std::net::SocketAddr;
 /// Answers to strangers that wait to be sent are at most this many; more are not made.
 const STATELESS_QUEUE_MAX: usize = 1_024;
 
-/// RFC 9000 §10.3.3: a reset is shorter than what it answers, and never answers anything shorter
-/// than this, so that two endpoints cannot reset each other for ever.
+/// A reset is this long.
 const RESET_LEN: usize = 40;
+/// A server with a static key may have lost what it knew, and makes it as short as this to answer
+/// the keep-alives of its former clients: a first byte, eight of an id, the token. Others have
+/// forgotten only what was over, and leave stragglers alone.
+const RESET_LEN_MIN: usize = 25;
 
 impl Endpoint {
     /// Answers to strangers: as many as are next in line for one address, of one length.
@@ -58,11 +61,17 @@ impl Endpoint {
     ) {
         self.drop_datagram(DropReason::UnknownConnection);
         let is_full = self.stateless.len() >= STATELESS_QUEUE_MAX;
-        if !self.listens || len <= RESET_LEN || is_full || !self.resets.take(now) {
+        // RFC 9000 §10.3.3: a reset is shorter than what it answers, so that two endpoints cannot
+        // reset each other for ever.
+        let reset_len = RESET_LEN.min(len.saturating_sub(1));
+        let has_static_key = self.config.security.keys().own.is_some();
+        let len_min = if has_static_key { RESET_LEN_MIN } else { RESET_LEN };
+        let cannot = !self.listens || is_full || reset_len < len_min;
+        if cannot || !self.resets.take(now) {
             return;
         }
         // It must look like any short packet: random bytes, then the token.
-        let mut packet = vec![0; RESET_LEN - 16];
+        let mut packet = vec![0; reset_len - 16];
         self.rng.fill_bytes(&mut packet);
         packet[0] = packet[0] & 0x07 | 0x40;
         packet.extend_from_slice(&reset_token(&self.reset_key, id.0));

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,7 +14,7 @@ import pytest
 
 from udpcore import aio, netem
 from udpcore._transport import choose
-from udpcore.reliable import connect, listen
+from udpcore.reliable import connect, generate_keys, listen
 
 FAR = 1e13
 
@@ -119,6 +122,34 @@ def test_a_connection_that_comes_too_late_is_told_so():
         timer.join()
         with pytest.raises(EOFError):
             client.recv(timeout=10)
+
+
+def test_a_server_killed_and_started_anew_resets_its_clients():
+    key, public = generate_keys()
+    program = """if True:
+        import sys, time
+        from udpcore.reliable import listen
+        server = listen(key=bytes.fromhex(sys.argv[1]))
+        print(server.address[1], flush=True)
+        connection = server.accept()
+        connection.recv()
+        print("received", flush=True)
+        time.sleep(60)
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", program, key.hex()], stdout=subprocess.PIPE, text=True
+    ) as first:
+        assert first.stdout
+        address = ("127.0.0.1", int(first.stdout.readline()))
+        client = connect(address, peer_key=public)
+        client.send(b"hello")
+        assert first.stdout.readline() == "received\n"
+        first.kill()
+    with listen(address, key=key):
+        with contextlib.suppress(BrokenPipeError):  # It may know already.
+            client.send(b"anybody?")
+        with pytest.raises(ConnectionResetError, match="no longer knows"):
+            client.recv(timeout=20)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
