@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use libc::c_int;
+use libc::{c_int, c_long};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -111,7 +111,11 @@ impl Socket {
         flag: Arg<'_, '_>,
         rest: &Bound<'_, PyTuple>,
     ) -> PyResult<()> {
-        let blocking = one("setblocking", flag, rest)?.is_truthy()?;
+        let flag = one("setblocking", flag, rest)?;
+        // Until 3.11 it had to be a number.
+        let wants_number = py.version_info() < (3, 12);
+        let blocking =
+            if wants_number { flag.extract::<c_long>()? != 0 } else { flag.is_truthy()? };
         self.set_timeout(py, if blocking { Timeout::Blocking } else { Timeout::NonBlocking })
     }
 
