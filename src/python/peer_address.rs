@@ -15,13 +15,13 @@ pub(crate) fn resolve(address: &Bound<'_, PyAny>, ipv6: bool) -> PyResult<Socket
     let parts = address.cast::<PyTuple>().ok().filter(|parts| (2..=4).contains(&parts.len()));
     let Some(parts) = parts else {
         return Err(PyTypeError::new_err(format!(
-            "dest_addr must be a (host, port) tuple, not {}",
+            "the address must be a (host, port) tuple, not {}",
             address.repr()?
         )));
     };
     let host = parts.get_item(0)?;
     let host = host.cast::<PyString>().map_err(|_| {
-        PyTypeError::new_err(format!("the host of dest_addr must be a str, not {host:?}"))
+        PyTypeError::new_err(format!("the host of the address must be a str, not {host:?}"))
     })?;
     let port = parse_port(&parts.get_item(1)?)?;
     let host = host.to_str()?;
@@ -66,14 +66,13 @@ fn parse_port(port: &Bound<'_, PyAny>) -> PyResult<u16> {
     let number: i64 = port.extract().map_err(|error: PyErr| {
         if error.is_instance_of::<PyTypeError>(port.py()) {
             return PyTypeError::new_err(format!(
-                "the port of dest_addr must be an int, not {port:?}"
+                "the port of the address must be an int, not {port:?}"
             ));
         }
         error
     })?;
-    u16::try_from(number).map_err(|_| {
-        PyOverflowError::new_err(format!("the port of dest_addr must be 0-65535, not {number}"))
-    })
+    u16::try_from(number)
+        .map_err(|_| PyOverflowError::new_err(format!("the port must be 0-65535, not {number}")))
 }
 
 fn look_up(py: Python<'_>, host: &str, port: u16, ipv6: bool) -> PyResult<SocketAddr> {

@@ -179,7 +179,7 @@ def test_what_makes_no_sense_is_refused(pair):
             call()
     with pytest.raises(OverflowError):
         batch.recvmmsg(receiver, 1 << 70)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="tos must be 0 to 255"):
         batch.sendmmsg(sender, [], tos=256)
     with pytest.raises(MemoryError):
         batch.DatagramBatch(65_536, sys.maxsize // 65_536)
