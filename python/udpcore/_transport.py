@@ -304,7 +304,7 @@ class Listener:
         return self._endpoint
 
     def accept(self, timeout: float | None = None) -> Connection:
-        """The next connection.
+        """The next connection; at most 1,024 wait to be accepted, more are aborted.
 
         Raises TimeoutError after ``timeout`` seconds, BrokenPipeError once the listener is closed.
         """

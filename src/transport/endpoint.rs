@@ -182,6 +182,14 @@ impl Endpoint {
         self.listens = false;
     }
 
+    /// Ends a connection that nobody will take.
+    pub fn refuse(&mut self, now: Time, handle: Handle) {
+        self.drop_datagram(DropReason::TooManyConnections);
+        if let Some(connection) = self.connection_mut(handle) {
+            connection.abort(now);
+        }
+    }
+
     /// Forgets a connection, whatever its state. To be called for each that is over, once its
     /// messages have been taken.
     pub fn forget(&mut self, handle: Handle) {

@@ -25,7 +25,7 @@ pub enum DropReason {
     BadToken,
     /// The wrong secret, a suite this server does not take, or a malformed handshake.
     BadHandshake,
-    /// The endpoint has as many connections as it may.
+    /// The endpoint has as many connections as it may, or nobody accepts them.
     TooManyConnections,
     /// This endpoint does not listen.
     NotListening,

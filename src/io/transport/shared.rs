@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Connections that wait to be accepted; each may hold a window of messages.
+const BACKLOG_MAX: usize = 1_024;
+
 /// What callers of one connection wait on.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
@@ -133,12 +136,12 @@ impl State {
             match event {
                 ConnectionEvent::Connected => {
                     entry.is_connected = true;
-                    if is_new && self.is_closing {
-                        // Nobody will accept it, and the peer must not believe so.
+                    let has_room = self.incoming.len() < BACKLOG_MAX && !self.is_closing;
+                    if is_new && !has_room {
+                        // Nobody will accept it soon, and the peer must not believe so.
                         has_late = true;
-                        if let Some(connection) = self.machine.connection_mut(handle) {
-                            connection.close(now);
-                        }
+                        self.machine.refuse(now, handle);
+                        entry.is_abandoned = true;
                     } else if is_new {
                         self.incoming.push_back(handle);
                         has_incoming = true;

@@ -13,6 +13,7 @@ import time
 import pytest
 
 from udpcore import aio, netem
+from udpcore._core import TransportEndpoint
 from udpcore._transport import choose
 from udpcore.reliable import connect, generate_keys, listen
 
@@ -113,6 +114,23 @@ def test_counts_are_there_after_the_end():
         server.accept(timeout=0)
 
 
+def test_connections_that_nobody_accepts_are_limited():
+    endpoint = TransportEndpoint(("127.0.0.1", 0), False, None, False, {})
+    with listen() as server:
+        clients = [endpoint.connect(server.address) for _ in range(4)]
+        while len(clients) < 1030:
+            clients[-1].wait_connected(20)
+            clients.append(endpoint.connect(server.address))
+        with pytest.raises(ConnectionResetError, match="aborted by the peer"):
+            clients[-1].recv(20, None)
+        clients[0].send(b"hello", 0, None, 0, None, 5)
+        assert server.accept(timeout=10).recv(timeout=10) == b"hello"
+        assert server.dropped()["TooManyConnections"] >= 1
+        for client in clients:
+            client.abort()
+    endpoint.close()
+
+
 def test_a_connection_that_comes_too_late_is_told_so():
     """The server closes between the handshake's answer and the client's first packet."""
     with listen() as server, netem.Proxy(server.address, delay="300ms", seed=1) as link:
@@ -120,7 +138,7 @@ def test_a_connection_that_comes_too_late_is_told_so():
         timer.start()
         client = connect(link.address)
         timer.join()
-        with pytest.raises(EOFError):
+        with pytest.raises(ConnectionResetError, match="aborted by the peer"):
             client.recv(timeout=10)
 
 
