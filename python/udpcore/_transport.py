@@ -7,7 +7,7 @@ unaudited.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -107,7 +107,8 @@ class Receipt:
     def wait(self, timeout: float | None = None) -> Outcome:
         """Wait until the fate of the message is known.
 
-        ``"acked"``: the peer has it, in time. ``"expired"``: its deadline passed first.
+        ``"acked"``: the peer has it, in time; on an ordered channel it may still come too late to
+        its application, behind one before it. ``"expired"``: its deadline passed first.
         ``"lost"``: it did not arrive and is not sent again (its channel does not, or the
         connection is over). Raises TimeoutError after ``timeout`` seconds.
         """
@@ -152,7 +153,7 @@ class Channel:
         return self._connection.recv_many(n, timeout, self.id)
 
     def __iter__(self) -> Iterator[bytes]:
-        return _messages(self.recv_many)
+        return _messages(self.recv)
 
     def __repr__(self) -> str:
         return f"<Channel {self.id} {self.mode}>"
@@ -232,7 +233,7 @@ class Connection:
         return self._raw.recv_many(n, timeout, None)
 
     def __iter__(self) -> Iterator[bytes]:
-        return _messages(self.recv_many)
+        return _messages(self.recv)
 
     def channel(self, id: int, mode: Mode = "ordered") -> Channel:
         """Open a channel. ``mode`` is how the messages this side sends on it are delivered.
@@ -471,9 +472,10 @@ def _secret(secret: str | bytes | None) -> bytes | None:
     return secret.encode() if isinstance(secret, str) else bytes(secret)
 
 
-def _messages(recv_many: Any) -> Iterator[bytes]:
+def _messages(recv: Callable[[], bytes]) -> Iterator[bytes]:
     while True:
+        # One at a time: a loop that is left must not have taken more than it used.
         try:
-            yield from recv_many(256)
+            yield recv()
         except EOFError:
             return

@@ -71,6 +71,18 @@ def test_channels_have_their_own_messages_and_modes(pair):
         client.channel(4, "quick")
 
 
+def test_a_loop_that_is_left_has_taken_no_more_than_it_gave(pair):
+    client, server = pair
+    ours, theirs = client.channel(1), server.channel(1)
+    receipts = [where.send(b"%d" % n) for n in range(100) for where in (client, ours)]
+    assert [receipt.wait(10) for receipt in receipts] == ["acked"] * 200
+    for source in (server, theirs):
+        for message in source:
+            if message == b"3":
+                break
+        assert source.recv(timeout=10) == b"4"
+
+
 def test_close_delivers_what_was_accepted_and_ends_the_peers_loop(pair):
     client, server = pair
     client.send_many([bytes(1000)] * 500)
