@@ -38,6 +38,9 @@ __all__ = [
 #: The longest datagram UDP carries, and more than that.
 _DATAGRAM_MAX = 65_535
 
+#: The longest single wait, in seconds.
+_WAIT_MAX = 86_400.0
+
 _Buffer = bytes | bytearray | memoryview
 
 
@@ -64,6 +67,9 @@ class Encoder(_core.FecEncoder):
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return f"<Encoder k={self.k} m={self.m} kernel={self.kernel}>"
+
 
 class Decoder(_core.FecDecoder):
     """Give back the `k` source chunks from any `k` of all: ``decode({number: chunk}) -> chunks``.
@@ -72,6 +78,9 @@ class Decoder(_core.FecDecoder):
     """
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<Decoder k={self.k} m={self.m}>"
 
 
 class SlidingEncoder:
@@ -167,7 +176,9 @@ class FECReceiver:
         Data whose CRC-32 is wrong is never returned. A sender without repair chunks is believed
         50 ms after the last of its chunks.
         """
-        if timeout is not None and timeout < 0:
+        if timeout is not None and not isinstance(timeout, int | float):
+            raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+        if timeout is not None and not timeout >= 0:
             raise ValueError(f"timeout must be a number of seconds from 0 on, not {timeout}")
         before = self._sock.gettimeout()
         try:
@@ -180,8 +191,9 @@ class FECReceiver:
             quiet = self._machine.next_timeout()
             left = None if deadline is None else deadline - time.monotonic()
             waits = [wait for wait in (quiet, left) if wait is not None]
-            # Zero would make the socket non-blocking and change the error.
-            self._sock.settimeout(max(min(waits), 1e-6) if waits else None)
+            # Zero would make the socket non-blocking and change the error; sockets cannot wait
+            # for a million years.
+            self._sock.settimeout(min(max(min(waits), 1e-6), _WAIT_MAX) if waits else None)
             try:
                 datagram, address = self._sock.recvfrom(_DATAGRAM_MAX)
             except TimeoutError:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from udpcore.fec import FECReceiver, receive_with_fec, send_with_fec
+from udpcore.fec import Decoder, Encoder, FECReceiver, receive_with_fec, send_with_fec
 
 
 @pytest.fixture
@@ -192,3 +192,18 @@ def test_bad_arguments_are_refused_with_words():
         datagrams(bytes(100_000), chunk_size=1)
     with pytest.raises(TypeError, match="bytes-like"):
         datagrams("text")
+
+
+def test_any_number_of_seconds_is_a_timeout(sock, sender):
+    for wrong, error in (("1", TypeError), (float("nan"), ValueError), (-1, ValueError)):
+        with pytest.raises(error, match="timeout must be a number of seconds"):
+            receive_with_fec(sock, wrong)
+    for long in (1e12, float("inf")):
+        send_with_fec(b"patience", sender, sock.getsockname())
+        assert receive_with_fec(sock, long) == b"patience"
+    assert sock.gettimeout() == 10
+
+
+def test_coders_say_which_they_are():
+    assert repr(Encoder(10, 3)).startswith("<Encoder k=10 m=3 kernel=")
+    assert repr(Decoder(10, 3)) == "<Decoder k=10 m=3>"
