@@ -21,7 +21,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -83,16 +83,17 @@ def _send_over(conn: Connection, path: Path, digest: str, report: Report) -> dic
     with path.open("rb") as source:
         size = os.fstat(source.fileno()).st_size
         header = {"file": 1, "name": path.name, "size": size, "sha256": digest}
-        conn.send(json.dumps(header).encode())
+        _send_block(conn, json.dumps(header).encode())
         answer = _read_text(conn)
         have = answer.get("have")
         if not isinstance(have, int) or not 0 <= have <= size:
             return answer
         source.seek(have)
         report(path.name, have, size)
-        for arrived in _send_blocks(conn, source):
-            have += arrived
-            report(path.name, have, size)
+        with suppress(ConnectionError):  # What the receiver said last tells why.
+            for arrived in _send_blocks(conn, source):
+                have += arrived
+                report(path.name, have, size)
     return _read_text(conn)
 
 
@@ -105,7 +106,7 @@ def _send_blocks(conn: Connection, source: BinaryIO) -> Iterator[int]:
             yield under_way.popleft()[1]
     for receipt, length in under_way:
         if receipt.wait() != "acked":
-            return  # The connection is over: what it said last tells why.
+            return  # The connection is over.
         yield length
 
 
@@ -120,6 +121,9 @@ def _send_block(conn: Connection, block: bytes) -> Receipt:
     while True:
         try:
             return conn.send(block, timeout=PATIENCE_SECONDS)
+        except BrokenPipeError:
+            # To a command that would mean that nobody reads its output.
+            raise ConnectionAbortedError(conn.closed) from None
         except TimeoutError:
             # A slow receiver is no error; one that is gone has ended the connection.
             if conn.closed is not None:
@@ -132,7 +136,10 @@ def _digest(path: Path) -> str:
 
 
 def _read_text(conn: Connection) -> dict[str, Any]:
-    text = conn.recv(timeout=None)
+    try:
+        text = conn.recv(timeout=None)
+    except EOFError:
+        raise ConnectionAbortedError("the receiver ended it without a word") from None
     try:
         value = _parse(text) if len(text) <= TEXT_BYTES_MAX else None
     except ValueError:
@@ -220,9 +227,13 @@ class FileReceiver:
             self._said(f"refused: {error}")
             _answer(connection, {"ok": False, "error": str(error)})
             connection.close(PATIENCE_SECONDS)
-        except (OSError, EOFError) as error:
+        except (ConnectionError, TimeoutError, EOFError) as error:
             self._said(f"interrupted: {error}")
             connection.abort()
+        except OSError as error:  # ours: no room, no right
+            self._said(f"failed: {error}")
+            _answer(connection, {"ok": False, "error": f"the receiver failed: {error.strerror}"})
+            connection.close(PATIENCE_SECONDS)
         finally:
             with self._changed:
                 self._running -= 1

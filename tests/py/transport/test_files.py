@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 
 from udpcore import netem
 from udpcore._files import OPTIONS, FileReceiver, TransferError, send_file
-from udpcore.reliable import connect
+from udpcore.reliable import Connection, connect, listen
 
 SIZE = 1_500_000
 
@@ -191,7 +192,7 @@ def test_links_are_not_followed(tmp_path, source):
     outside = tmp_path / "outside"
     outside.write_bytes(b"mine")
     (into / f".{source.name}.{digest(source)[:16]}.part").symlink_to(outside)
-    with FileReceiver(into) as receiver, pytest.raises((TransferError, OSError, EOFError)):
+    with FileReceiver(into) as receiver, pytest.raises(TransferError, match="the receiver failed"):
         send_file(source, receiver.address)
     (into / source.name).symlink_to(outside)
     next(into.glob(".*.part")).unlink()
@@ -227,3 +228,52 @@ def test_the_progress_is_what_has_arrived(tmp_path, source):
     # All of it fits the send buffer at once; the link needs 0.6 s.
     assert seen[-1][1] == SIZE
     assert seen[-1][0] - seen[0][0] > 0.3
+
+
+def test_a_full_disk_is_told_to_the_sender(tmp_path, source, monkeypatch):
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    said = []
+    with FileReceiver(tmp_path / "in", said=said.append) as receiver:
+        monkeypatch.setattr("udpcore._files.os.fsync", full)
+        with pytest.raises(TransferError, match="the receiver failed: No space left"):
+            send_file(source, receiver.address)
+    assert "No space left" in said[0]
+    assert not (tmp_path / "in" / source.name).exists()
+
+
+def refuse(there: Connection) -> None:
+    there.send(b'{"have": 0}')
+    there.recv(timeout=10)
+    there.send(b'{"ok": false, "error": "not this one"}')
+
+
+@pytest.mark.parametrize(
+    ("end", "text"),
+    [
+        (lambda there: None, "ended it without a word"),
+        (lambda there: there.send(b'{"have": 0}'), "ended it without a word"),
+        (refuse, "not this one"),
+    ],
+)
+def test_a_receiver_that_ends_early_is_a_failure_of_the_command(tmp_path, end, text):
+    large = tmp_path / "large"
+    large.write_bytes(bytes(20_000_000))  # More than is taken before it is acknowledged.
+
+    def serve() -> None:
+        with server.accept(timeout=20) as there:
+            there.recv(timeout=20)
+            end(there)
+
+    with listen() as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        to = f"127.0.0.1:{server.address[1]}"
+        command = [sys.executable, "-m", "udpcore", "send", str(large), to]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+        thread.join()
+    assert done.returncode == 1
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
