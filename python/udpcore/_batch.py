@@ -34,7 +34,7 @@ def sendmmsg(
     from. A blocking socket waits until all are taken, a timeout or a full non-blocking socket
     may end it earlier. Raises only when the first datagram cannot be sent: ``OSError`` from the
     kernel, ``TimeoutError``, ``BlockingIOError``; an error of a later one is met again by the
-    next call. ``ValueError`` for a number out of range.
+    next call. ``ValueError`` for a number out of range, and for a stream socket.
 
     >>> import udpcore as socket
     >>> with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:

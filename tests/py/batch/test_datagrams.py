@@ -308,3 +308,15 @@ def test_datagrams_that_need_fragments_arrive_though_runs_of_them_are_refused():
     words = ["unshare", "--net", sys.executable, "-W", "error", "-c", SMALL_ROUTE]
     done = subprocess.run(words, capture_output=True, text=True, timeout=50, check=False)
     assert (done.stdout, done.stderr) == ("as sent\n", "")
+
+
+@pytest.mark.parametrize("module", [standard, udpcore])
+def test_a_stream_is_refused_before_it_is_cut(module):
+    one, other = module.socketpair()
+    with one, other:
+        for sock in (one, one.fileno()):
+            with pytest.raises(ValueError, match="for a stream there is sendall"):
+                batch.sendmmsg(sock, [bytes(3_000_000)])
+        other.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.recv(1)

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyInt;
 
 use crate::io::batch::family_of;
-use crate::io::socket::sys::is_nonblocking;
+use crate::io::socket::sys::{is_nonblocking, socket_option};
 use crate::io::socket::wait::{Deadline, Interest, Waited, wait};
 use crate::io::socket::{Errno, fd::Lease};
 
@@ -73,6 +73,18 @@ impl<'py> Handle<'py> {
         match self.object.cast::<Socket>() {
             Ok(socket) => Ok(socket.get().family()),
             Err(_) => family_of(self.fd).map_err(|errno| os_error(self.object.py(), errno)),
+        }
+    }
+
+    /// Whether it is a stream, in which messages have no borders. One the kernel does not know is
+    /// none; the next call says what it is.
+    pub(super) fn is_stream(&self) -> bool {
+        match self.object.cast::<Socket>() {
+            Ok(socket) => socket.get().is_stream(),
+            Err(_) => {
+                let kind = socket_option(self.fd, libc::SOL_SOCKET, libc::SO_TYPE);
+                kind == Ok(libc::SOCK_STREAM)
+            }
         }
     }
 

@@ -124,6 +124,11 @@ pub(crate) fn mmsg_send(
     interface: i64,
 ) -> PyResult<usize> {
     let handle = Handle::of(sock)?;
+    if handle.is_stream() {
+        // The kernel would take part of a message and call it sent.
+        let text = "sendmmsg() sends datagrams; for a stream there is sendall()";
+        return Err(PyValueError::new_err(text));
+    }
     let tos = tos.map(|tos| number("tos", tos, u8::MAX)).transpose()?;
     let interface = number("interface", interface, u32::MAX)?;
     let control = control_of(&handle, tos, source, interface)?;
