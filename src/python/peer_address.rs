@@ -51,14 +51,19 @@ pub(crate) fn to_python<'py>(
 
 /// An `OSError`, of the subclass that belongs to the error number.
 pub(crate) fn os_error(error: &std::io::Error) -> PyErr {
+    os_error_about(error, "")
+}
+
+/// The same with words after it, such as the address that was asked for.
+pub(crate) fn os_error_about(error: &std::io::Error, about: &str) -> PyErr {
     match error.raw_os_error() {
         Some(errno) => {
             let text = error.to_string();
             // Rust appends " (os error N)", Python puts "[Errno N]" before.
-            let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
-            PyOSError::new_err((errno, text))
+            let text = text.split(" (os error").next().unwrap_or(&text);
+            PyOSError::new_err((errno, format!("{text}{about}")))
         }
-        None => PyOSError::new_err(error.to_string()),
+        None => PyOSError::new_err(format!("{error}{about}")),
     }
 }
 

@@ -13,7 +13,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::io::transport::{Connection, Endpoint, Notifier, generate_key};
-use crate::python::peer_address::{os_error, resolve, to_python};
+use crate::python::peer_address::{os_error, os_error_about, resolve, to_python};
 use crate::python::transport_options::{
     parse_channel, parse_count, parse_message, parse_mode, parse_options, parse_security,
 };
@@ -41,7 +41,8 @@ impl TransportEndpoint {
         let mut config = parse_options(options)?;
         config.security = parse_security(secret, plaintext, options)?;
         config.validate().map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Endpoint::bind(address, config, listens).map(Self).map_err(|error| os_error(&error))
+        let endpoint = Endpoint::bind(address, config, listens);
+        endpoint.map(Self).map_err(|error| os_error_about(&error, &format!(" ({address})")))
     }
 
     #[getter]

@@ -96,6 +96,14 @@ def test_a_timeout_of_connect_is_a_number():
         connect(None)
 
 
+def test_an_address_that_cannot_be_had_is_named():
+    with (
+        listen() as server,
+        pytest.raises(OSError, match=rf"in use \(127.0.0.1:{server.address[1]}\)"),
+    ):
+        listen(server.address)
+
+
 def test_localhost_is_where_listeners_are():
     six, four = ("::1", 5, 0, 0), ("127.0.0.1", 5)
     entries = {address: (0, 0, 0, "", address) for address in (six, four)}
