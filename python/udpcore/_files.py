@@ -91,16 +91,21 @@ def _send_over(conn: Connection, path: Path, digest: str, report: Report) -> dic
         source.seek(have)
         report(path.name, have, size)
         with suppress(ConnectionError):  # What the receiver said last tells why.
-            for arrived in _send_blocks(conn, source):
+            for arrived in _send_blocks(conn, source, size - have):
                 have += arrived
                 report(path.name, have, size)
     return _read_text(conn)
 
 
-def _send_blocks(conn: Connection, source: BinaryIO) -> Iterator[int]:
-    """Send all there is; gives how many bytes were acknowledged, block by block."""
+def _send_blocks(conn: Connection, source: BinaryIO, left: int) -> Iterator[int]:
+    """Send what is `left`; gives how many bytes were acknowledged, block by block."""
     under_way: deque[tuple[Receipt, int]] = deque()
-    while block := source.read(BLOCK_BYTES):
+    while left > 0:
+        # What is appended meanwhile is not what was announced.
+        block = source.read(min(left, BLOCK_BYTES))
+        if not block:
+            raise TransferError(f"the file became {left} bytes shorter while it was sent")
+        left -= len(block)
         under_way.append((_send_block(conn, block), len(block)))
         while under_way and _has_arrived(under_way[0][0]):
             yield under_way.popleft()[1]

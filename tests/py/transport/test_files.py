@@ -243,6 +243,22 @@ def test_a_full_disk_is_told_to_the_sender(tmp_path, source, monkeypatch):
     assert not (tmp_path / "in" / source.name).exists()
 
 
+def test_a_file_that_changes_while_it_is_sent(tmp_path, source):
+    into = tmp_path / "in"
+    with FileReceiver(into) as receiver:
+        with pytest.raises(TransferError, match="became 1000000 bytes shorter"):
+            send_file(source, receiver.address, report=lambda *_: os.truncate(source, SIZE - 10**6))
+        assert not (into / source.name).exists()
+
+        def append(_: str, done: int, total: int) -> None:
+            with source.open("ab") as file:
+                file.write(b"more")
+
+        before = source.read_bytes()
+        send_file(source, receiver.address, report=append)
+        assert (into / source.name).read_bytes() == before
+
+
 def refuse(there: Connection) -> None:
     there.send(b'{"have": 0}')
     there.recv(timeout=10)
