@@ -15,6 +15,7 @@ use crate::fec::transfer_send::datagrams;
 use crate::python::bytes_like::{bytes_of, into_bytes};
 use crate::python::new_bytes::new_bytes;
 use crate::python::peer_address::{resolve, to_python};
+use crate::python::whole::whole;
 
 /// Work, in bytes of chunks, above which the GIL is released.
 const LONG_WORK_BYTES: usize = 256 << 10;
@@ -26,8 +27,8 @@ pub(crate) struct FecEncoder(BlockCode);
 #[pymethods]
 impl FecEncoder {
     #[new]
-    fn new(k: usize, m: usize) -> PyResult<Self> {
-        BlockCode::new(k, m).map(Self).map_err(code_error)
+    fn new(k: &Bound<'_, PyAny>, m: &Bound<'_, PyAny>) -> PyResult<Self> {
+        block_code(k, m).map(Self)
     }
 
     /// How many source chunks there are.
@@ -79,8 +80,8 @@ pub(crate) struct FecDecoder(BlockCode);
 #[pymethods]
 impl FecDecoder {
     #[new]
-    fn new(k: usize, m: usize) -> PyResult<Self> {
-        BlockCode::new(k, m).map(Self).map_err(code_error)
+    fn new(k: &Bound<'_, PyAny>, m: &Bound<'_, PyAny>) -> PyResult<Self> {
+        block_code(k, m).map(Self)
     }
 
     /// How many source chunks there are.
@@ -154,6 +155,11 @@ fn heavy<T: Send>(py: Python<'_>, size: usize, work: impl FnOnce() -> T + Send) 
     if size < LONG_WORK_BYTES { work() } else { py.detach(work) }
 }
 
+fn block_code(k: &Bound<'_, PyAny>, m: &Bound<'_, PyAny>) -> PyResult<BlockCode> {
+    let (k, m) = (whole("k", k, "1 to 65535")?, whole("m", m, "0 to 65534")?);
+    BlockCode::new(k, m).map_err(code_error)
+}
+
 fn code_error(error: CodeError) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
@@ -165,13 +171,14 @@ pub(crate) fn fec_datagrams<'py>(
     py: Python<'py>,
     data: &Bound<'py, PyAny>,
     redundancy: f64,
-    chunk_size: usize,
+    chunk_size: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyList>> {
     if !(0.0..=100.0).contains(&redundancy) {
         return Err(PyValueError::new_err(format!(
             "redundancy must be a fraction from 0 to 100, not {redundancy}"
         )));
     }
+    let chunk_size = whole("chunk_size", chunk_size, "1 to 65491")?;
     let data = bytes_of(data)?;
     let bytes = data.as_bytes();
     // A product like 10 * 0.3 = 3.0000000000000004 must not cost a chunk more.

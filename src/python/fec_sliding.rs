@@ -9,7 +9,10 @@ use pyo3::types::PyBytes;
 use crate::fec::sliding::{SlidingEncoder as Encoder, SlidingError};
 use crate::fec::sliding_decoder::{Found, SlidingDecoder as Decoder};
 use crate::python::bytes_like::bytes_of;
+use crate::python::whole::whole;
 use crate::wire::serial::Serial;
+
+const WINDOW: &str = "1 to 4095";
 
 type Numbered<'py> = Vec<(u32, Bound<'py, PyBytes>)>;
 
@@ -20,7 +23,9 @@ pub(crate) struct FecSlidingEncoder(Mutex<Encoder>);
 #[pymethods]
 impl FecSlidingEncoder {
     #[new]
-    fn new(window: usize, density: u8) -> PyResult<Self> {
+    fn new(window: &Bound<'_, PyAny>, density: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let window = whole("window", window, WINDOW)?;
+        let density = whole("density", density, "0 to 15")?;
         Encoder::new(window, density).map(|machine| Self(Mutex::new(machine))).map_err(error)
     }
 
@@ -41,11 +46,17 @@ pub(crate) struct FecSlidingDecoder(Mutex<Decoder>);
 #[pymethods]
 impl FecSlidingDecoder {
     #[new]
-    fn new(window: usize) -> PyResult<Self> {
+    fn new(window: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let window = whole("window", window, WINDOW)?;
         Decoder::new(window).map(|machine| Self(Mutex::new(machine))).map_err(error)
     }
 
-    fn source<'py>(&self, number: u32, message: &Bound<'py, PyAny>) -> PyResult<Numbered<'py>> {
+    fn source<'py>(
+        &self,
+        number: &Bound<'py, PyAny>,
+        message: &Bound<'py, PyAny>,
+    ) -> PyResult<Numbered<'py>> {
+        let number = whole("number", number, "0 to 4294967295")?;
         let message = bytes_of(message)?;
         let found = lock(&self.0).handle_source(Serial::new(number), message.as_bytes());
         found.map(|found| to_list(message.py(), found)).map_err(error)

@@ -35,6 +35,7 @@ mod transport;
 mod transport_options;
 mod transport_trace;
 mod wait;
+mod whole;
 
 use pyo3::prelude::*;
 

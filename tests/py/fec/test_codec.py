@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udpcore.fec import Decoder, Encoder
+from udpcore.fec import Decoder, Encoder, SlidingDecoder, SlidingEncoder
 
 chunk_lists = st.lists(st.binary(max_size=200), min_size=1, max_size=20)
 
@@ -51,12 +51,23 @@ def test_source_chunks_come_back_as_the_same_objects():
     assert whole[0] is chunks[0]
 
 
+@pytest.mark.parametrize("number", [-1, 1 << 80])
+def test_numbers_no_type_holds_are_out_of_range_by_name(number):
+    for make, name in (
+        (lambda: Encoder(number, 1), "k"),
+        (lambda: Decoder(1, number), "m"),
+        (lambda: SlidingEncoder(number), "window"),
+        (lambda: SlidingEncoder(5, density=number), "density"),
+        (lambda: SlidingDecoder(5).source(number, b""), "number"),
+    ):
+        with pytest.raises(ValueError, match=f"{name} must be .* not {number}"):
+            make()
+
+
 def test_bad_input_is_refused_with_words():
     for k, m in [(0, 1), (65_535, 1)]:
         with pytest.raises(ValueError, match="no code of"):
             Encoder(k, m)
-    with pytest.raises(OverflowError):
-        Encoder(-1, 2)
     with pytest.raises(ValueError, match="2 source chunks given, the code has 3"):
         Encoder(3, 1).encode([b"a", b"b"])
     with pytest.raises(TypeError, match="bytes-like"):
