@@ -4,7 +4,8 @@ use std::os::fd::RawFd;
 
 use libc::{c_int, c_long};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBool, PyDict, PyTuple};
 
 use super::address::to_python;
 use super::args::{Arg, Args, no_more_keywords, one, plain_int_of, with_keywords};
@@ -112,10 +113,15 @@ impl Socket {
         rest: &Bound<'_, PyTuple>,
     ) -> PyResult<()> {
         let flag = one("setblocking", flag, rest)?;
-        // Until 3.11 it had to be a number.
-        let wants_number = py.version_info() < (3, 12);
-        let blocking =
-            if wants_number { flag.extract::<c_long>()? != 0 } else { flag.is_truthy()? };
+        // Until 3.11 it had to be a number. Asking for the version parses its text.
+        static WANTS_NUMBER: PyOnceLock<bool> = PyOnceLock::new();
+        let blocking = match flag.cast_exact::<PyBool>() {
+            Ok(flag) => flag.is_true(),
+            Err(_) if *WANTS_NUMBER.get_or_init(py, || py.version_info() < (3, 12)) => {
+                flag.extract::<c_long>()? != 0
+            }
+            Err(_) => flag.is_truthy()?,
+        };
         self.set_timeout(py, if blocking { Timeout::Blocking } else { Timeout::NonBlocking })
     }
 
