@@ -1,12 +1,12 @@
 //! What became of each message: a ring of outcomes that forgets the good ones.
 //!
 //! Receipts are numbers in the order of sending. Old receipts that ended as acknowledged need no
-//! memory; those that ended otherwise are kept, the newest [`EXCEPTIONS_MAX`] of them.
+//! memory; those that ended otherwise are kept, the newest [`EXCEPTIONS_MAX`] of them. Of what is
+//! older than those nothing is known any more, so it is not said to have arrived.
 
 use std::collections::{BTreeMap, VecDeque};
 
-/// So many receipts that did not end as acknowledged are remembered; of older ones only that
-/// they are settled is known.
+/// So many receipts that did not end as acknowledged are remembered.
 const EXCEPTIONS_MAX: usize = 65_536;
 
 /// Names a message handed to a connection: counts from 0.
@@ -22,8 +22,8 @@ pub enum Outcome {
     Acked,
     /// Its deadline passed first.
     Expired,
-    /// It did not arrive, and its channel or the end of the connection does not let it be
-    /// sent again.
+    /// It did not arrive, and its channel or the end of the connection does not let it be sent
+    /// again; or so many have ended badly since that its end is forgotten.
     Lost,
 }
 
@@ -34,6 +34,8 @@ pub(crate) struct Receipts {
     base: u64,
     ring: VecDeque<Outcome>,
     exceptions: BTreeMap<u64, Outcome>,
+    /// Of receipts below this, the exceptions may be forgotten.
+    known_from: u64,
     pending: u64,
     changes: u64,
 }
@@ -59,7 +61,8 @@ impl Receipts {
         while let Some(settled) = self.ring.front().filter(|o| **o != Outcome::Pending) {
             if *settled != Outcome::Acked {
                 if self.exceptions.len() == EXCEPTIONS_MAX {
-                    self.exceptions.pop_first();
+                    let forgotten = self.exceptions.pop_first();
+                    self.known_from = forgotten.map_or(0, |(number, _)| number + 1);
                 }
                 self.exceptions.insert(self.base, *settled);
             }
@@ -76,10 +79,12 @@ impl Receipts {
         }
     }
 
-    /// What is known of a message; [`Outcome::Pending`] for one never issued.
+    /// What is known of a message; [`Outcome::Pending`] for one never issued, [`Outcome::Lost`] for
+    /// one of which nothing is known any more.
     pub(crate) fn outcome(&self, receipt: Receipt) -> Outcome {
         match receipt.0.checked_sub(self.base) {
             Some(index) => self.ring.get(index as usize).copied().unwrap_or(Outcome::Pending),
+            None if receipt.0 < self.known_from => Outcome::Lost,
             None => self.exceptions.get(&receipt.0).copied().unwrap_or(Outcome::Acked),
         }
     }
@@ -115,5 +120,22 @@ mod tests {
         assert_eq!((receipts.outcome(last), receipts.pending()), (Outcome::Pending, 1));
         receipts.settle_all();
         assert_eq!((receipts.outcome(last), receipts.pending()), (Outcome::Lost, 0));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_called_acknowledged() {
+        let mut receipts = Receipts::default();
+        let mut settle = |outcome| {
+            let receipt = receipts.issue();
+            receipts.settle(receipt, outcome);
+            receipt
+        };
+        let (first, second) = (settle(Outcome::Expired), settle(Outcome::Acked));
+        (0..EXCEPTIONS_MAX).for_each(|_| _ = settle(Outcome::Expired));
+        let newest = settle(Outcome::Acked);
+        assert_eq!(receipts.outcome(first), Outcome::Lost);
+        assert_eq!(receipts.outcome(second), Outcome::Acked, "nothing was forgotten above it");
+        assert_eq!(receipts.outcome(newest), Outcome::Acked);
+        assert_eq!(receipts.exceptions.len(), EXCEPTIONS_MAX);
     }
 }
