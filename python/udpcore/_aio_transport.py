@@ -315,7 +315,7 @@ class AsyncListener:
             yield connection
 
     def dropped(self) -> dict[str, int]:
-        """Datagrams dropped before they reached a connection, by reason."""
+        """Datagrams dropped before they reached a connection, by reason (``"bad_handshake"``…)."""
         return self._endpoint.dropped()
 
     def close(self) -> None:

@@ -110,7 +110,8 @@ class Receipt:
         ``"acked"``: the peer has it, in time; on an ordered channel it may still come too late to
         its application, behind one before it. ``"expired"``: its deadline passed first.
         ``"lost"``: it did not arrive and is not sent again (its channel does not, or the
-        connection is over). Raises TimeoutError after ``timeout`` seconds.
+        connection is over), or 65,536 later messages did not and nobody knows any more. Raises
+        TimeoutError after ``timeout`` seconds.
         """
         return self._connection.wait_outcome(self._number, timeout)
 
@@ -312,7 +313,7 @@ class Listener:
         return Connection(self._endpoint.accept(timeout))
 
     def dropped(self) -> dict[str, int]:
-        """Datagrams dropped before they reached a connection, by reason."""
+        """Datagrams dropped before they reached a connection, by reason (``"bad_handshake"``…)."""
         return self._endpoint.dropped()
 
     def close(self) -> None:

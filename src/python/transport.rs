@@ -80,7 +80,7 @@ impl TransportEndpoint {
     fn dropped(&self, py: Python<'_>) -> PyResult<Py<PyDict>> {
         let dict = PyDict::new(py);
         for (reason, count) in self.here()?.dropped() {
-            dict.set_item(format!("{reason:?}"), count)?;
+            dict.set_item(reason.name(), count)?;
         }
         Ok(dict.unbind())
     }
@@ -294,7 +294,7 @@ impl TransportConnection {
         }
         let dropped = PyDict::new(py);
         for (reason, count) in connection.dropped() {
-            dropped.set_item(format!("{reason:?}"), count)?;
+            dropped.set_item(reason.name(), count)?;
         }
         dict.set_item("dropped", dropped)?;
         dict.set_item("ssthresh", stats.ssthresh)?;

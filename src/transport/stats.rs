@@ -31,6 +31,25 @@ pub enum DropReason {
     NotListening,
 }
 
+impl DropReason {
+    /// Its name in statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unauthentic => "unauthentic",
+            Self::Duplicate => "duplicate",
+            Self::NoKeys => "no_keys",
+            Self::Unexpected => "unexpected",
+            Self::UnknownConnection => "unknown_connection",
+            Self::ShortInit => "short_init",
+            Self::BadToken => "bad_token",
+            Self::BadHandshake => "bad_handshake",
+            Self::TooManyConnections => "too_many_connections",
+            Self::NotListening => "not_listening",
+        }
+    }
+}
+
 /// What a connection has done and how it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {

@@ -101,7 +101,7 @@ def test_timeouts_errors_and_the_end():
         async with await listen(secret="right") as server:
             with pytest.raises(TimeoutError, match="wrong secret"):
                 await connect(server.address, secret="wrong", timeout=0.3)
-            assert server.dropped()["BadHandshake"] >= 1
+            assert server.dropped()["bad_handshake"] >= 1
             client = await connect(server.address, secret="right")
             there = await server.accept()
             with pytest.raises(TimeoutError):

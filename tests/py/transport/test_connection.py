@@ -108,7 +108,7 @@ def test_the_wrong_secret_gets_no_answer_and_is_counted():
             connect(server.address, secret="wrong", timeout=0.3)
         with pytest.raises(TimeoutError):
             connect(server.address, timeout=0.3)
-        assert server.dropped()["BadHandshake"] >= 2
+        assert server.dropped()["bad_handshake"] >= 2
         with connect(server.address, secret="right") as client:
             client.send(b"in")
             assert server.accept(timeout=10).recv(timeout=10) == b"in"
