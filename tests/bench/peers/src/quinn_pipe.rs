@@ -23,12 +23,7 @@ const HEADERS_LEN: u32 = 28;
 const BLOCK: [u8; 16 * 1024] = [0; 16 * 1024];
 
 /// Bytes the receiver got in `span` of virtual time.
-pub fn transfer(
-    seed: u64,
-    link: &LinkConfig,
-    congestion: Congestion,
-    span: Duration,
-) -> u64 {
+pub fn transfer(seed: u64, link: &LinkConfig, congestion: Congestion, span: Duration) -> u64 {
     let (client_tls, mut server_config) = crate::tls();
     let transport = crate::windows(congestion);
     server_config.transport_config(transport.clone());
