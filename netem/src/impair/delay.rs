@@ -137,7 +137,7 @@ impl Delay {
 
     fn fmt_times(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.time)?;
-        if self.jitter > Nanos::ZERO {
+        if self.jitter > Nanos::ZERO || self.has_memory() {
             write!(f, " {}", self.jitter)?;
             if self.has_memory() {
                 write!(f, " {}", Probability::from_threshold(self.correlation.rho as u64))?;
