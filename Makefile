@@ -24,7 +24,7 @@ bench: ## measure beside the peers, write docs/benchmarks.md (ONLY=name,name)
 	@$(HOUSE) bench $(if $(ONLY),--only "$(ONLY)")
 
 fuzz: ## every parser under CASES mutations of its corpus (10,000,000), CALLS of sockets (1,000,000)
-	UDPCORE_FUZZ_CASES=$(or $(CASES),10000000) cargo test --release --workspace --locked \
+	UDPCORE_FUZZ_CASES=$(or $(CASES),10000000) cargo test --release --workspace --locked --no-fail-fast \
 		--test 'fuzz_*'
 	UDPCORE_FUZZ_CASES=$(or $(CALLS),1000000) .venv/bin/pytest --timeout 0 \
 		tests/py/socket/test_fuzz.py

@@ -152,14 +152,16 @@ impl FromStr for Reorder {
 impl fmt::Display for Reorder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.chance.fmt(f)?;
-        if self.chance.is_never() {
-            return Ok(());
-        }
         if self.gap > 1 {
             write!(f, " gap {}", self.gap)?;
         }
         if self.is_ahead {
-            return f.write_str(" ahead");
+            f.write_str(" ahead")?;
+        }
+        let usual = Self::default();
+        let is_usual = (self.distance, self.flush) == (usual.distance, usual.flush);
+        if is_usual && (self.is_ahead || self.chance.is_never()) {
+            return Ok(());
         }
         write!(f, " distance {} flush {}", self.distance, self.flush)
     }
