@@ -43,7 +43,14 @@ def prompt_interrupts() -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     finally:
-        watch.end()
+        try:
+            watch.end()
+        except KeyboardInterrupt:
+            # Pressed in the moment before the handler knew that the block is over.
+            watch.end()
+            raise
+        if watch.is_late:
+            raise KeyboardInterrupt
 
 
 class _Watch:
@@ -51,6 +58,9 @@ class _Watch:
 
     def __init__(self) -> None:
         self.pressed = False
+        #: Pressed while the signal was given back: whoever does that raises afterwards.
+        self.is_late = False
+        self._is_over = False
         self._handled = threading.Event()
         self._reader, self._writer = socket.socketpair()
         self._writer.setblocking(False)
@@ -65,7 +75,8 @@ class _Watch:
         signal.signal(signal.SIGINT, self._handle)
 
     def end(self) -> None:
-        """Give it back."""
+        """Give it back; may be called again if it was cut short."""
+        self._is_over = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.set_wakeup_fd(self._fd_before)
         self._handled.set()
@@ -77,6 +88,9 @@ class _Watch:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.pressed = True
         self._handled.set()
+        if self._is_over:
+            self.is_late = True
+            return
         signal.default_int_handler(number, frame)
 
     def _run(self) -> None:

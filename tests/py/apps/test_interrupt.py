@@ -303,6 +303,26 @@ def test_a_signal_that_comes_before_the_wait_ends_it_too(wait):
     at_once(interrupted)
 
 
+def test_a_signal_that_comes_as_the_block_ends_ends_it_properly():
+    code = (
+        "import signal, threading\n"
+        "from udpcore.cli._interrupt import prompt_interrupts\n"
+        "give_back = signal.signal\n"
+        "def late(number, handler):\n"
+        "    if handler is signal.default_int_handler:\n"
+        "        signal.getsignal(signal.SIGINT)(signal.SIGINT, None)\n"
+        "    return give_back(number, handler)\n"
+        "try:\n"
+        "    with prompt_interrupts():\n"
+        "        signal.signal = late\n"
+        "except KeyboardInterrupt:\n"
+        "    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler\n"
+        "    assert threading.active_count() == 1\n"
+        "    print('interrupted')"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "interrupted\n"
+
+
 def test_what_fails_because_of_it_is_the_interruption():
     code = (
         "from udpcore.cli import doctor, main\n"
