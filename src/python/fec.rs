@@ -12,10 +12,10 @@ use crate::fec::error::CodeError;
 use crate::fec::kernel::Kernel;
 use crate::fec::transfer::TransferReceiver;
 use crate::fec::transfer_send::datagrams;
+use crate::python::argument::parse;
 use crate::python::bytes_like::{bytes_of, into_bytes};
 use crate::python::new_bytes::new_bytes;
 use crate::python::peer_address::{resolve, to_python};
-use crate::python::whole::whole;
 
 /// Work, in bytes of chunks, above which the GIL is released.
 const LONG_WORK_BYTES: usize = 256 << 10;
@@ -156,7 +156,7 @@ fn heavy<T: Send>(py: Python<'_>, size: usize, work: impl FnOnce() -> T + Send) 
 }
 
 fn block_code(k: &Bound<'_, PyAny>, m: &Bound<'_, PyAny>) -> PyResult<BlockCode> {
-    let (k, m) = (whole("k", k, "1 to 65535")?, whole("m", m, "0 to 65534")?);
+    let (k, m) = (parse("k", k, "1 to 65535")?, parse("m", m, "0 to 65534")?);
     BlockCode::new(k, m).map_err(code_error)
 }
 
@@ -178,7 +178,7 @@ pub(crate) fn fec_datagrams<'py>(
             "redundancy must be a fraction from 0 to 100, not {redundancy}"
         )));
     }
-    let chunk_size = whole("chunk_size", chunk_size, "1 to 65491")?;
+    let chunk_size = parse("chunk_size", chunk_size, "1 to 65491")?;
     let data = bytes_of(data)?;
     let bytes = data.as_bytes();
     // A product like 10 * 0.3 = 3.0000000000000004 must not cost a chunk more.

@@ -8,8 +8,8 @@ use pyo3::types::PyBytes;
 
 use crate::fec::sliding::{SlidingEncoder as Encoder, SlidingError};
 use crate::fec::sliding_decoder::{Found, SlidingDecoder as Decoder};
+use crate::python::argument::parse;
 use crate::python::bytes_like::bytes_of;
-use crate::python::whole::whole;
 use crate::wire::serial::Serial;
 
 const WINDOW: &str = "1 to 4095";
@@ -24,8 +24,8 @@ pub(crate) struct FecSlidingEncoder(Mutex<Encoder>);
 impl FecSlidingEncoder {
     #[new]
     fn new(window: &Bound<'_, PyAny>, density: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let window = whole("window", window, WINDOW)?;
-        let density = whole("density", density, "0 to 15")?;
+        let window = parse("window", window, WINDOW)?;
+        let density = parse("density", density, "0 to 15")?;
         Encoder::new(window, density).map(|machine| Self(Mutex::new(machine))).map_err(error)
     }
 
@@ -47,7 +47,7 @@ pub(crate) struct FecSlidingDecoder(Mutex<Decoder>);
 impl FecSlidingDecoder {
     #[new]
     fn new(window: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let window = whole("window", window, WINDOW)?;
+        let window = parse("window", window, WINDOW)?;
         Decoder::new(window).map(|machine| Self(Mutex::new(machine))).map_err(error)
     }
 
@@ -56,7 +56,7 @@ impl FecSlidingDecoder {
         number: &Bound<'py, PyAny>,
         message: &Bound<'py, PyAny>,
     ) -> PyResult<Numbered<'py>> {
-        let number = whole("number", number, "0 to 4294967295")?;
+        let number = parse("number", number, "0 to 4294967295")?;
         let message = bytes_of(message)?;
         let found = lock(&self.0).handle_source(Serial::new(number), message.as_bytes());
         found.map(|found| to_list(message.py(), found)).map_err(error)

@@ -7,6 +7,7 @@ mod apps_game;
 mod apps_media;
 mod apps_metrics;
 mod apps_net;
+mod argument;
 mod bytes_like;
 mod dns;
 mod dns_ask;
@@ -35,7 +36,6 @@ mod transport;
 mod transport_options;
 mod transport_trace;
 mod wait;
-mod whole;
 
 use pyo3::prelude::*;
 

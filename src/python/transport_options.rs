@@ -2,11 +2,11 @@
 
 use std::num::NonZeroUsize;
 
-use pyo3::conversion::FromPyObjectOwned;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt};
+use pyo3::types::{PyBool, PyDict};
 
+use crate::python::argument::parse;
 use crate::transport::{
     Config, Congestion, Fec, Micros, Mode, PublicKey, SecretKey, Security, SendOptions,
 };
@@ -125,20 +125,6 @@ pub(super) fn parse_channel(channel: &Bound<'_, PyAny>) -> PyResult<u32> {
 pub(super) fn parse_count(count: &Bound<'_, PyAny>) -> PyResult<usize> {
     let what = "a number of messages from 1 on";
     parse("n", count, what).map(NonZeroUsize::get)
-}
-
-/// A value of an option; `what` says which there are.
-fn parse<'py, T: FromPyObjectOwned<'py>>(
-    name: &str,
-    value: &Bound<'py, PyAny>,
-    what: &str,
-) -> PyResult<T> {
-    value.extract().map_err(|_| {
-        let given = value.repr().map_or_else(|_| "?".into(), |text| text.to_string());
-        let text = format!("{name} must be {what}, not {given}");
-        let is_number = value.is_instance_of::<PyInt>() || value.is_instance_of::<PyFloat>();
-        if is_number { PyValueError::new_err(text) } else { PyTypeError::new_err(text) }
-    })
 }
 
 fn parse_seconds(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Micros> {

@@ -21,6 +21,7 @@ use crate::io::batch::send::Outbox;
 use crate::io::socket::Errno;
 use crate::io::socket::sys::Source;
 use crate::io::socket::wait::Interest;
+use crate::python::argument::parse;
 
 /// Calls that are made with the GIL kept, each of up to 64 messages: about half a millisecond.
 const EAGER_STEPS_MAX: usize = 4;
@@ -119,9 +120,9 @@ pub(crate) fn mmsg_send(
     sock: &Bound<'_, PyAny>,
     messages: &Bound<'_, PyAny>,
     flags: c_int,
-    tos: Option<i64>,
+    tos: Option<&Bound<'_, PyAny>>,
     source: Option<&str>,
-    interface: i64,
+    interface: &Bound<'_, PyAny>,
 ) -> PyResult<usize> {
     let handle = Handle::of(sock)?;
     if handle.is_stream() {
@@ -129,19 +130,13 @@ pub(crate) fn mmsg_send(
         let text = "sendmmsg() sends datagrams; for a stream there is sendall()";
         return Err(PyValueError::new_err(text));
     }
-    let tos = tos.map(|tos| number("tos", tos, u8::MAX)).transpose()?;
-    let interface = number("interface", interface, u32::MAX)?;
+    let tos = tos.map(|tos| parse("tos", tos, "0 to 255")).transpose()?;
+    let interface = parse("interface", interface, "0 to 4294967295")?;
     let control = control_of(&handle, tos, source, interface)?;
     match messages.cast::<DatagramBatch>() {
         Ok(batch) => send_batch(&handle, batch, control, flags),
         Err(_) => send_messages(&handle, messages, control, flags),
     }
-}
-
-/// An argument that must not be above `max`.
-fn number<T: TryFrom<i64> + std::fmt::Display>(name: &str, value: i64, max: T) -> PyResult<T> {
-    T::try_from(value)
-        .map_err(|_| PyValueError::new_err(format!("{name} must be 0 to {max}, not {value}")))
 }
 
 /// Sends what a batch holds, each datagram to the address it came from.
