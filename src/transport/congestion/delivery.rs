@@ -66,18 +66,9 @@ pub(super) struct Sample {
     pub(super) newly_acked: u64,
 }
 
-/// A packet that was acknowledged.
+/// A packet that was acknowledged or lost.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AckedPacket {
-    pub(crate) number: u64,
-    pub(crate) sent_at: Time,
-    pub(crate) size: u32,
-    pub(crate) stamp: Stamp,
-}
-
-/// A packet that was lost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LostPacket {
+pub(crate) struct StampedPacket {
     pub(crate) number: u64,
     pub(crate) sent_at: Time,
     pub(crate) size: u32,
@@ -136,11 +127,11 @@ impl Delivery {
     }
 
     /// One of the packets of an acknowledgement (§4.1.2.3, UpdateRateSample).
-    pub(super) fn on_packet_acked(&mut self, now: Time, packet: &AckedPacket) {
+    pub(super) fn on_packet_acked(&mut self, now: Time, packet: &StampedPacket) {
         self.delivered += u64::from(packet.size);
         self.newly_acked += u64::from(packet.size);
         self.delivered_at = now;
-        let AckedPacket { number, sent_at, stamp, .. } = *packet;
+        let StampedPacket { number, sent_at, stamp, .. } = *packet;
         if self.newest.is_none_or(|newest| number > newest.number) {
             let since_delivery = Micros(stamp.since_delivery_us.into());
             let ack_elapsed = now.since(sent_at) + since_delivery;
@@ -203,7 +194,7 @@ mod tests {
             let now = Time(1_000_000) + gap * number;
             let due: Vec<_> = flight
                 .iter()
-                .take_while(|packet: &&AckedPacket| packet.sent_at + rtt <= now)
+                .take_while(|packet: &&StampedPacket| packet.sent_at + rtt <= now)
                 .copied()
                 .collect();
             if due.len() >= bunch {
@@ -213,7 +204,7 @@ mod tests {
             }
             let in_flight = (flight.len() as u64 + 1) * SIZE;
             let stamp = delivery.on_sent(now, SIZE, in_flight);
-            flight.push_back(AckedPacket { number, sent_at: now, size: SIZE as u32, stamp });
+            flight.push_back(StampedPacket { number, sent_at: now, size: SIZE as u32, stamp });
         }
         samples
     }
@@ -234,7 +225,7 @@ mod tests {
     fn an_interval_below_a_round_trip_says_nothing() {
         let mut delivery = Delivery::default();
         let stamp = delivery.on_sent(Time(1000), SIZE, SIZE);
-        let packet = AckedPacket { number: 0, sent_at: Time(1000), size: SIZE as u32, stamp };
+        let packet = StampedPacket { number: 0, sent_at: Time(1000), size: SIZE as u32, stamp };
         delivery.on_packet_acked(Time(1500), &packet);
         let sample = delivery.take_sample(Micros::from_ms(1)).expect("a sample");
         assert_eq!((sample.rate, sample.newly_acked), (Bandwidth(0), SIZE));
@@ -247,7 +238,7 @@ mod tests {
         delivery.on_app_limited(SIZE);
         let packet = |delivery: &mut Delivery, number, in_flight| {
             let stamp = delivery.on_sent(Time(number), SIZE, in_flight);
-            AckedPacket { number, sent_at: Time(number), size: SIZE as u32, stamp }
+            StampedPacket { number, sent_at: Time(number), size: SIZE as u32, stamp }
         };
         let first = packet(&mut delivery, 1, SIZE);
         let second = packet(&mut delivery, 2, 2 * SIZE);

@@ -12,7 +12,7 @@ mod window;
 
 pub(crate) use bbr::Bbr;
 pub(crate) use cubic::Cubic;
-pub(crate) use delivery::{AckedPacket, Bandwidth, LostPacket, Stamp};
+pub(crate) use delivery::{Bandwidth, Stamp, StampedPacket};
 pub(crate) use new_reno::NewReno;
 use window::Window;
 
@@ -130,10 +130,10 @@ pub(crate) trait Controller: fmt::Debug + Send {
     fn on_app_limited(&mut self, _in_flight: u64) {}
 
     /// One packet of those that [`on_acked`](Self::on_acked) will tell of.
-    fn on_packet_acked(&mut self, _now: Time, _packet: &AckedPacket) {}
+    fn on_packet_acked(&mut self, _now: Time, _packet: &StampedPacket) {}
 
     /// One packet of those that [`on_congestion`](Self::on_congestion) will tell of.
-    fn on_packet_lost(&mut self, _now: Time, _packet: &LostPacket) {}
+    fn on_packet_lost(&mut self, _now: Time, _packet: &StampedPacket) {}
 
     /// The congestion that [`on_congestion`](Self::on_congestion) will tell of is a router's mark.
     fn on_marked(&mut self, _now: Time) {}

@@ -1,7 +1,7 @@
 //! Acknowledgements and losses: every part that cares is told, each once.
 
 use super::Connection;
-use crate::transport::congestion::{Acked, AckedPacket, Bandwidth, LostPacket, Phase};
+use crate::transport::congestion::{Acked, Bandwidth, Phase, StampedPacket};
 use crate::transport::error::PeerFault;
 use crate::transport::send::AckInfo;
 use crate::transport::sent::SentFrame;
@@ -81,7 +81,7 @@ impl Connection {
             }
             if let Some(stamp) = self.sent.stamp(*number) {
                 let (number, size, sent_at) = (*number, packet.size, packet.sent_at);
-                let packet = AckedPacket { number, sent_at, size, stamp };
+                let packet = StampedPacket { number, sent_at, size, stamp };
                 self.path.congestion.on_packet_acked(now, &packet);
             }
             self.loss_share.on_packet(false);
@@ -175,7 +175,7 @@ impl Connection {
             }
             if let Some(stamp) = self.sent.stamp(*number) {
                 let (number, size, sent_at) = (*number, packet.size, packet.sent_at);
-                let lost = LostPacket { number, sent_at, size, stamp };
+                let lost = StampedPacket { number, sent_at, size, stamp };
                 self.path.congestion.on_packet_lost(now, &lost);
             }
             self.loss_share.on_packet(true);

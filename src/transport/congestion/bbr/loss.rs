@@ -10,7 +10,7 @@
 
 use super::probe_bw::Feedback;
 use super::{Bbr, Mode, Stage};
-use crate::transport::congestion::delivery::{Bandwidth, LostPacket, Sample};
+use crate::transport::congestion::delivery::{Bandwidth, Sample, StampedPacket};
 use crate::transport::time::{Micros, Time};
 
 /// §2.8: BBR.LossThresh, in percent.
@@ -107,7 +107,7 @@ impl Bbr {
     }
 
     /// §5.5.10.2, HandleLostPacket.
-    pub(super) fn handle_lost(&mut self, now: Time, packet: &LostPacket, sample: Sample) {
+    pub(super) fn handle_lost(&mut self, now: Time, packet: &StampedPacket, sample: Sample) {
         if !self.is_congestion(&sample) {
             return;
         }

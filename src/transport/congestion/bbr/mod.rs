@@ -17,7 +17,7 @@ mod probe_rtt;
 #[cfg(test)]
 mod tests;
 
-use super::delivery::{AckedPacket, Bandwidth, Delivery, LostPacket, Sample, Stamp};
+use super::delivery::{Bandwidth, Delivery, Sample, Stamp, StampedPacket};
 use super::{Acked, Controller, Phase, Window};
 use crate::transport::time::{Micros, Time};
 use aggregation::Aggregation;
@@ -197,7 +197,7 @@ impl Controller for Bbr {
         }
     }
 
-    fn on_packet_acked(&mut self, now: Time, packet: &AckedPacket) {
+    fn on_packet_acked(&mut self, now: Time, packet: &StampedPacket) {
         self.delivery.on_packet_acked(now, packet);
         self.count_own_loss(false);
     }
@@ -229,7 +229,7 @@ impl Controller for Bbr {
     }
 
     /// §5.2.4.
-    fn on_packet_lost(&mut self, now: Time, packet: &LostPacket) {
+    fn on_packet_lost(&mut self, now: Time, packet: &StampedPacket) {
         let sample = self.delivery.on_lost(packet.size.into(), &packet.stamp);
         self.count_own_loss(true);
         self.handle_lost(now, packet, sample);

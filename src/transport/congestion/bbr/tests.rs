@@ -94,9 +94,9 @@ impl Track {
             let Sent { number, sent_at, stamp, is_lost, .. } = sent;
             if is_lost {
                 self.lost += 1;
-                lost.push(LostPacket { number, sent_at, size: MTU as u32, stamp });
+                lost.push(StampedPacket { number, sent_at, size: MTU as u32, stamp });
             } else {
-                let packet = AckedPacket { number, sent_at, size: MTU as u32, stamp };
+                let packet = StampedPacket { number, sent_at, size: MTU as u32, stamp };
                 self.bbr.on_packet_acked(self.now, &packet);
                 largest = Some(sent);
             }
@@ -309,7 +309,7 @@ fn a_spurious_loss_takes_its_bounds_back() {
     let (bounds, window) = (track.bbr.bounds, track.bbr.window());
     for sent in track.flight.iter().take(20) {
         let Sent { number, sent_at, stamp, .. } = *sent;
-        let lost = LostPacket { number, sent_at, size: MTU as u32, stamp };
+        let lost = StampedPacket { number, sent_at, size: MTU as u32, stamp };
         track.bbr.on_packet_lost(track.now, &lost);
         track.bbr.on_congestion(track.now, sent_at, false);
     }
